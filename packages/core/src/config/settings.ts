@@ -1,0 +1,88 @@
+import type { ResultBackend } from '../results/result-backend.js';
+import type { Transport } from '../transport/transport.js';
+
+/** An app's whole configuration, resolved: every key present, every duration in milliseconds. Immutable. */
+export interface Settings {
+  /** The app's name, shown in banners, connections and logs. */
+  readonly name: string;
+  /** The queue of tasks that neither a route nor their own option sends elsewhere. */
+  readonly defaultQueue: string;
+  /** Queues that differ from the default, by name. */
+  readonly queues: Readonly<Record<string, QueueSettings>>;
+  /** Task name or glob (`billing.*`) → queue; the first that matches wins. */
+  readonly routes: Readonly<Record<string, string>>;
+  readonly broker: BrokerSettings;
+  /** null: nothing is stored. */
+  readonly results: ResultsSettings | null;
+  readonly worker: WorkerSettings;
+}
+
+export interface QueueSettings {
+  readonly type: 'quorum' | 'classic';
+  readonly maxPriority: number | null;
+  readonly declare: boolean;
+}
+
+export interface BrokerSettings {
+  /** One URL, or several hosts of one cluster, tried in turn. */
+  readonly urls: readonly string[];
+  /** A transport handed in by the user; then `urls` is empty. Who creates it stops it. */
+  readonly transport: Transport | null;
+  readonly heartbeatMs: number;
+  readonly connectTimeoutMs: number;
+  /** How long a worker tries its first connection. */
+  readonly connectRetryForMs: number;
+  /** How long `delay` waits for the broker's word, a first connection included. */
+  readonly publishTimeoutMs: number;
+  /** How many messages may be unconfirmed at once; more wait. */
+  readonly confirmWindow: number;
+  /** TLS material, as node:tls takes it; file names of PEM files. For `amqps` URLs. */
+  readonly tls: TlsSettings | null;
+}
+
+export interface TlsSettings {
+  readonly caFile: string | null;
+  readonly certFile: string | null;
+  readonly keyFile: string | null;
+  /** The name the server's certificate must bear, if not the host's. */
+  readonly serverName: string | null;
+}
+
+export interface ResultsSettings {
+  /** Empty when a backend or a pool is handed in. */
+  readonly url: string;
+  /** A backend handed in by the user. Who creates it stops it. */
+  readonly backend: ResultBackend | null;
+  /** A `pg.Pool` of the user's own (the driver checks its shape); never ended by Lovage. */
+  readonly pool: unknown;
+  /** The PostgreSQL schema of the tables. */
+  readonly schema: string;
+  /** How long a finished record is kept. */
+  readonly expiresMs: number;
+  /** The largest result that is stored, in bytes of JSON. */
+  readonly maxSize: number;
+  /** Where to LISTEN, if `url` is a pooler that cannot (PgBouncer). null: `url`. */
+  readonly listenUrl: string | null;
+  /** false: no named prepared statements (a pooler in transaction mode). */
+  readonly prepare: boolean;
+  /** Connections at most. */
+  readonly poolSize: number;
+  readonly connectTimeoutMs: number;
+  readonly connectRetryForMs: number;
+  readonly tls: TlsSettings | null;
+}
+
+export interface WorkerSettings {
+  /** Tasks that run at once in one process. */
+  readonly concurrency: number;
+  /** Deliveries held by one process for each queue; null: 4 × concurrency, at most 2,000. */
+  readonly prefetch: number | null;
+  /** The queues to consume; null: the default queue, those of the registered tasks, and those in `routes` and `queues`. */
+  readonly queues: readonly string[] | null;
+  /** How long running tasks may go on once the worker is told to stop. */
+  readonly shutdownTimeoutMs: number;
+  /** Write RECEIVED when a worker takes a task. */
+  readonly trackReceived: boolean;
+  /** Write STARTED when a task begins. */
+  readonly trackStarted: boolean;
+}

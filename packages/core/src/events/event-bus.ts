@@ -1,0 +1,31 @@
+import type { EventListener, EventName, EventSink, LovageEvents } from './events.js';
+
+/** Typed events, delivered at once and in order of subscription. A listener's throw becomes a `warning`, never a failure of what it observed. */
+export class EventBus implements EventSink {
+  readonly #listeners = new Map<EventName, Set<EventListener<never>>>();
+
+  /** Subscribes; the function returned unsubscribes. */
+  on<K extends EventName>(name: K, listener: EventListener<K>): () => void {
+    const listeners = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, listeners);
+    listeners.add(listener as EventListener<never>);
+    return () => void listeners.delete(listener as EventListener<never>);
+  }
+
+  has(name: EventName): boolean {
+    return (this.#listeners.get(name)?.size ?? 0) > 0;
+  }
+
+  emit<K extends EventName>(name: K, event: LovageEvents[K]): void {
+    const listeners = this.#listeners.get(name);
+    if (listeners === undefined) return;
+    for (const listener of listeners) {
+      try {
+        (listener as EventListener<K>)(event);
+      } catch (error) {
+        // A `warning` listener that throws has nobody left to tell.
+        if (name !== 'warning') this.emit('warning', { message: `a listener of '${name}' threw`, error: error as Error });
+      }
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import type { TaskRequest } from '../message/task-request.js';
+import type { ErrorRecord } from '../results/task-record.js';
+
+export type ConnectionTarget = 'broker' | 'results';
+
+/** What happens in an app or a worker, by name. Logging, metrics and tracing subscribe; observers never change what happens. */
+export interface LovageEvents {
+  'task:sent': { readonly id: string; readonly task: string; readonly queue: string };
+  'task:received': { readonly request: TaskRequest };
+  'task:started': { readonly request: TaskRequest };
+  'task:succeeded': { readonly request: TaskRequest; readonly resultJson: string; readonly runtimeMs: number };
+  'task:failed': { readonly request: TaskRequest; readonly error: ErrorRecord; readonly runtimeMs: number };
+  'task:revoked': { readonly request: TaskRequest; readonly reason: string };
+  /** A copy of a message whose task had already ended, or is running here: not run. */
+  'task:duplicate': { readonly request: TaskRequest };
+  /** A message that no worker can run; it went to `deadQueue`. */
+  'message:dead': { readonly queue: string; readonly deadQueue: string; readonly id: string | null; readonly reason: string };
+  'connection:open': { readonly target: ConnectionTarget; readonly url: string };
+  'connection:retry': { readonly target: ConnectionTarget; readonly url: string; readonly attempt: number; readonly delayMs: number; readonly error: Error };
+  'connection:lost': { readonly target: ConnectionTarget; readonly url: string; readonly error: Error };
+  /** The broker takes no publishes for now (memory or disk alarm), and takes them again. */
+  'connection:blocked': { readonly target: ConnectionTarget; readonly reason: string };
+  'connection:unblocked': { readonly target: ConnectionTarget };
+  'worker:ready': { readonly worker: string };
+  'worker:stopping': { readonly worker: string; readonly reason: string };
+  'worker:stopped': { readonly worker: string; readonly abandoned: number };
+  /** Something that works, but not as its owner may think. */
+  warning: { readonly message: string; readonly error?: Error };
+}
+
+export type EventName = keyof LovageEvents;
+export type EventListener<K extends EventName> = (event: LovageEvents[K]) => void;
+
+/** What a driver needs of the bus. */
+export interface EventSink {
+  emit<K extends EventName>(name: K, event: LovageEvents[K]): void;
+  /** Lets a hot path skip building an event that nobody hears. */
+  has(name: EventName): boolean;
+}

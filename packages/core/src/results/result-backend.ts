@@ -1,0 +1,85 @@
+import type { LovageError } from '../errors/lovage-error.js';
+import type { StartOptions } from '../transport/transport.js';
+import type { TaskState } from '../state/task-state.js';
+import type { RecordWrite, TaskRecord } from './task-record.js';
+
+/** All that one execution leaves behind, committed as one. */
+export interface Completion {
+  readonly record: RecordWrite;
+  /** The caller's `replyTo`, to be told once the commit has happened; null: nobody waits. */
+  readonly wake: string | null;
+}
+
+/**
+ * What a commit did with one completion: `applied`; `superseded`, as the record was final or of a later attempt (rule 2), so
+ * that nothing was written; or the error of a row that the database cannot store (LOVAGE_RESULT_NOT_STORABLE), which harmed no neighbour (rule 7).
+ */
+export type CommitResult = 'applied' | 'superseded' | LovageError;
+
+/** Which records; all that is given must hold. */
+export interface TaskFilter {
+  readonly ids?: readonly string[];
+  readonly state?: TaskState;
+  readonly task?: string;
+  /** Records created at or after this instant. */
+  readonly since?: Date;
+  /** At most so many; 100 unless `ids` is given. */
+  readonly limit?: number;
+}
+
+/** What only some backends can do. A power that is absent is undefined. */
+export interface ResultBackendCapabilities {
+  readonly schema?: SchemaManager;
+}
+
+/** Creates and upgrades the tables. Connects by itself: it works before `start`, which refuses a schema that does not fit. */
+export interface SchemaManager {
+  /** Applies what is missing, under a lock that makes racing callers wait. Resolves with the names applied, in order. LOVAGE_SCHEMA if the schema is newer than the code. */
+  migrate(): Promise<readonly string[]>;
+  status(): Promise<SchemaStatus>;
+}
+
+export interface SchemaStatus {
+  readonly schema: string;
+  readonly applied: readonly string[];
+  readonly pending: readonly string[];
+  /** Migrations in the database that this code does not know: the schema is newer. */
+  readonly unknown: readonly string[];
+}
+
+/** Keeps the records of tasks. Batch first. A driver emits `connection:*` events with target 'results' on the bus it was created with. */
+export interface ResultBackend {
+  readonly capabilities: ResultBackendCapabilities;
+
+  /**
+   * Connects and checks the schema: LOVAGE_RESULTS_UNAVAILABLE when `retryForMs` is over, LOVAGE_ACCESS_REFUSED and LOVAGE_SCHEMA at once.
+   * After a failure it may be called again.
+   */
+  start(options: StartOptions): Promise<void>;
+
+  /** Idempotent. Open waits end with LOVAGE_STOPPED. */
+  stop(): Promise<void>;
+
+  /**
+   * Writes records, guarded (rule 2): a write applies if the stored record is not final and its attempt is not above the write's; a non-final
+   * write of the same attempt never steps back (RECEIVED after STARTED). One result a completion, in order. Among several of one id the first that applies wins.
+   * Rejects only when the database cannot be reached (LOVAGE_RESULTS_UNAVAILABLE) or cannot take anything now; then nothing of it need have happened and the
+   * same call may be made again. Waiters are told after the commit, never before.
+   */
+  commit(completions: readonly Completion[]): Promise<readonly CommitResult[]>;
+
+  /** Newest first by creation. */
+  find(filter: TaskFilter): Promise<readonly TaskRecord[]>;
+
+  /** Resolves with the record once it is final: at once if it is already. Rejects with the signal's reason, or LOVAGE_STOPPED. */
+  waitFor(id: string, signal: AbortSignal): Promise<TaskRecord>;
+
+  /** What callers of this process put into `replyTo`, from the first `waitFor` on; null before, and where waiting needs none. */
+  readonly replyChannel: string | null;
+
+  /** Deletes records; resolves with how many there were. */
+  forget(ids: readonly string[]): Promise<number>;
+
+  /** Deletes final records that finished longer ago than `results.expires`, at most `limit`; resolves with how many. */
+  expire(limit: number): Promise<number>;
+}

@@ -1,0 +1,107 @@
+import type { LovageError } from '../errors/lovage-error.js';
+import type { Delivery, Message } from '../message/message.js';
+
+/** How one queue is declared. `<name>.lost` and `<name>.dead` stand beside it (see `declare`). */
+export interface QueueSpec {
+  readonly name: string;
+  /** `quorum`: replicated, the default. `classic`: for priorities, and for Celery workers up to 5.4. */
+  readonly type: 'quorum' | 'classic';
+  /** 1 to 255: how many priorities a classic queue keeps apart; null: none. */
+  readonly maxPriority: number | null;
+  /** false: the queue belongs to somebody else; it must exist and is never declared. */
+  readonly declare: boolean;
+}
+
+export interface StartOptions {
+  /** How long a first connection is tried, in milliseconds; 0: one attempt. Later losses are repaired for ever. */
+  readonly retryForMs: number;
+}
+
+/** What only some transports can do. A power that is absent is undefined. */
+export interface TransportCapabilities {
+  readonly inspect?: QueueInspector;
+}
+
+/** Looks into queues and empties them. */
+export interface QueueInspector {
+  /** Messages ready and consumers of each queue, in the order asked; null for a queue that does not exist. */
+  depths(queues: readonly string[]): Promise<readonly (QueueDepth | null)[]>;
+  /** Removes all messages that are ready; resolves with their number. A missing queue throws LOVAGE_UNROUTABLE. */
+  purge(queue: string): Promise<number>;
+}
+
+export interface QueueDepth {
+  readonly messages: number;
+  readonly consumers: number;
+}
+
+/**
+ * Carries messages. Batch first: one call, one round of confirms.
+ * A driver emits `connection:*` events with target 'broker' on the bus it was created with.
+ */
+export interface Transport {
+  readonly capabilities: TransportCapabilities;
+
+  /**
+   * Connects. Throws LOVAGE_BROKER_UNAVAILABLE when `retryForMs` is over and LOVAGE_ACCESS_REFUSED at once; after a failure it may be
+   * called again. From the first success on, a lost connection is repaired in the background until `stop`.
+   */
+  start(options: StartOptions): Promise<void>;
+
+  /** Idempotent. Open publishes end with an error; unsettled deliveries go back to their queues. */
+  stop(): Promise<void>;
+
+  /**
+   * Makes sure that the queues exist as specified, with `<name>.dead` beside each, and `<name>.lost` beside each quorum queue
+   * (rule 6). A queue with other arguments throws LOVAGE_QUEUE_MISMATCH, a missing one with `declare: false` LOVAGE_UNROUTABLE;
+   * neither harms open consumers or publishes. What was declared is remembered, so that a second call costs nothing, and
+   * restored after a reconnection.
+   */
+  declare(queues: readonly QueueSpec[]): Promise<void>;
+
+  /**
+   * Sends and waits until the broker has taken each message: one entry a message, in order: null once confirmed, else
+   * its error: LOVAGE_UNROUTABLE, LOVAGE_PUBLISH (refused), LOVAGE_BROKER_UNAVAILABLE (no outcome within the publish timeout), LOVAGE_STOPPED.
+   * A message whose confirm was lost is sent again with the header `republished` = true. Never rejects for one message's sake.
+   */
+  publish(messages: readonly Message[]): Promise<readonly (LovageError | null)[]>;
+
+  /** Starts to consume. Resolves when the broker has accepted the consumer. */
+  consume(options: ConsumeOptions): Promise<Consumer>;
+}
+
+export interface ConsumeOptions {
+  readonly queue: string;
+  /** How many unsettled deliveries the broker may leave with this consumer; at least 1. */
+  readonly prefetch: number;
+  /** Called with what arrived together, never empty. It must not throw. */
+  readonly onDeliveries: (deliveries: readonly Delivery[]) => void;
+}
+
+/** One consumer; it survives reconnections by itself. */
+export interface Consumer {
+  /** False while a reconnection is under way, and after `cancel`. */
+  readonly consuming: boolean;
+
+  /** Settles deliveries for good. One whose channel has gone is passed over: the broker delivers it again. */
+  ack(deliveries: readonly Delivery[]): void;
+
+  /** Hands deliveries back to the queue. To be called after `cancel`, or the broker may hand them to the same consumer. */
+  requeue(deliveries: readonly Delivery[]): void;
+
+  /** Resolves when the broker has confirmed it (or the channel is gone): no delivery comes after that. Settling goes on. Idempotent. */
+  cancel(): Promise<void>;
+
+  /** Sends what was settled, then closes; what is not settled goes back to the queue. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** The queue where messages wait that the broker itself took out of `queue` (rule 6). */
+export function lostQueueOf(queue: string): string {
+  return `${queue}.lost`;
+}
+
+/** The queue where messages end that no worker can run. */
+export function deadQueueOf(queue: string): string {
+  return `${queue}.dead`;
+}
