@@ -1,0 +1,9 @@
+// @ts-check
+'use strict';
+
+/** A failure that the user can mend: its message says how, so the scripts print it without a stack. */
+class ServiceError extends Error {
+  name = 'ServiceError';
+}
+
+module.exports = { ServiceError };

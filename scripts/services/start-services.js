@@ -1,0 +1,94 @@
+// @ts-check
+'use strict';
+
+const { aptInstall, canApt } = require('./apt.js');
+const { composeWorks, startCompose } = require('./compose.js');
+const { startPostgres } = require('./postgres.js');
+const { findRabbit, startRabbit } = require('./rabbitmq.js');
+const { ServiceError } = require('./service-error.js');
+
+/**
+ * @typedef {object} Services
+ * @property {string} brokerUrl
+ * @property {string} resultsUrl
+ * @property {string | undefined} apiUrl the broker's management API, with its credentials, where it is known
+ * @property {() => Promise<void>} stop ends what was started here and nothing else; idempotent
+ */
+
+/**
+ * @typedef {object} ServicesOptions
+ * @property {NodeJS.ProcessEnv} [env] where LOVAGE_BROKER, LOVAGE_RESULTS and SERVICES_BROKER_API are looked for; default process.env
+ * @property {(line: string) => void} [log] told what is used and what is started; default: nothing
+ * @property {AbortSignal | undefined} [signal] ends a start that is under way, together with what it has started
+ */
+
+/**
+ * Gives a RabbitMQ and a PostgreSQL that are up: those of LOVAGE_BROKER and LOVAGE_RESULTS if both are set, else `docker compose` if
+ * a Docker engine answers, else private instances from this machine's binaries, on free ports of 127.0.0.1 (as root on Debian
+ * or Ubuntu they are installed first).
+ * @param {ServicesOptions} [options]
+ * @returns {Promise<Services>}
+ * @throws {ServiceError} says what to install
+ */
+async function startServices({ env = process.env, log = () => {}, signal } = {}) {
+  const { LOVAGE_BROKER: brokerUrl, LOVAGE_RESULTS: resultsUrl, SERVICES_BROKER_API: apiUrl } = env;
+  if (brokerUrl && resultsUrl) {
+    log('using LOVAGE_BROKER and LOVAGE_RESULTS');
+    return { brokerUrl, resultsUrl, apiUrl, stop: async () => {} };
+  }
+  if (brokerUrl || resultsUrl) {
+    log(`${brokerUrl ? 'LOVAGE_BROKER' : 'LOVAGE_RESULTS'} is set without its twin and not used: set both, or none`);
+  }
+  if (composeWorks()) {
+    log('starting RabbitMQ and PostgreSQL with docker compose');
+    return await startCompose({ signal });
+  }
+  return await startPrivate({ bin: requireRabbit({ log }), log, signal });
+}
+
+/**
+ * @param {{ bin: string, log: (line: string) => void, signal: AbortSignal | undefined }} options
+ * @returns {Promise<Services>}
+ */
+async function startPrivate({ bin, log, signal }) {
+  log('starting a private RabbitMQ and PostgreSQL');
+  const started = Date.now();
+  const outcomes = await Promise.allSettled([startRabbit({ bin, signal }), startPostgres({ signal })]);
+  const [rabbit, postgres] = outcomes;
+  const stop = async () => {
+    await Promise.all(outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value.stop() : undefined)));
+  };
+  if (rabbit.status === 'rejected' || postgres.status === 'rejected') {
+    await stop();
+    throw rabbit.status === 'rejected' ? rabbit.reason : /** @type {PromiseRejectedResult} */ (postgres).reason;
+  }
+  log(`both are up after ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  return { brokerUrl: rabbit.value.url, apiUrl: rabbit.value.apiUrl, resultsUrl: postgres.value.url, stop };
+}
+
+/**
+ * The folder of the rabbitmq-server script, which is installed first where that is possible.
+ * @param {object} [options]
+ * @param {(line: string) => void} [options.log]
+ * @param {readonly string[] | undefined} [options.folders] where to look; default: PATH and where packagers put it
+ * @param {boolean} [options.install] default: root on Debian or Ubuntu
+ * @returns {string}
+ * @throws {ServiceError} says what to install
+ */
+function requireRabbit({ log = () => {}, folders, install = canApt() } = {}) {
+  const present = findRabbit(folders);
+  if (present !== undefined) return present;
+  if (install) {
+    log('installing rabbitmq-server with apt-get');
+    aptInstall(['rabbitmq-server']);
+    const installed = findRabbit(folders);
+    if (installed !== undefined) return installed;
+  }
+  throw new ServiceError(
+    'RabbitMQ was not found: expected a running Docker engine with the compose plugin, or rabbitmq-server on this machine. ' +
+      'Start Docker, or install RabbitMQ (Debian, Ubuntu: `sudo apt-get install rabbitmq-server`; macOS: `brew install rabbitmq`), ' +
+      'or set LOVAGE_BROKER and LOVAGE_RESULTS to the URLs of a RabbitMQ and a PostgreSQL that are running.',
+  );
+}
+
+module.exports = { requireRabbit, startServices };
