@@ -10,7 +10,8 @@ const ROOT = path.resolve(__dirname, '../..');
 
 /** Whether a Docker engine answers (the client alone is often there without one) and has the compose plugin. */
 function composeWorks() {
-  const answers = (/** @type {string[]} */ ...args) => spawnSync('docker', args, { timeout: 5_000, stdio: 'ignore' }).status === 0;
+  const answers = (/** @type {string[]} */ ...args) =>
+    spawnSync('docker', args, { timeout: 5_000, stdio: 'ignore' }).status === 0;
   return answers('version', '--format', '{{.Server.Version}}') && answers('compose', 'version');
 }
 

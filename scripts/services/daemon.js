@@ -88,9 +88,12 @@ async function untilReady(daemon, { name, probe, timeoutMs, signal }) {
   const deadline = Date.now() + timeoutMs;
   while (!(await probe())) {
     signal?.throwIfAborted();
-    if (!daemon.running()) throw new ServiceError(`${name} ended while it was starting. Its last words:\n${tail(daemon.log())}`);
+    if (!daemon.running())
+      throw new ServiceError(`${name} ended while it was starting. Its last words:\n${tail(daemon.log())}`);
     if (Date.now() > deadline) {
-      throw new ServiceError(`${name} was not ready after ${timeoutMs / 1000} s. Its last words:\n${tail(daemon.log())}`);
+      throw new ServiceError(
+        `${name} was not ready after ${timeoutMs / 1000} s. Its last words:\n${tail(daemon.log())}`,
+      );
     }
     await pause(50);
   }

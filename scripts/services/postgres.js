@@ -113,7 +113,8 @@ function copyBinaries(native, folder) {
  */
 function symlinksOf(native) {
   const list = path.join(native, 'pg-symlinks.json');
-  return fs.existsSync(list) ? JSON.parse(fs.readFileSync(list, 'utf8')) : [];
+  if (!fs.existsSync(list)) return [];
+  return /** @type {{ source: string, target: string }[]} */ (JSON.parse(fs.readFileSync(list, 'utf8')));
 }
 
 /**
@@ -127,7 +128,18 @@ function createCluster(folder, { data, env, user }) {
   if (user) execFileSync('chown', ['-R', `${user.uid}:${user.gid}`, folder]);
   const bin = (/** @type {string} */ name) => path.join(folder, 'bin', name);
   run(bin('initdb'), {
-    args: ['-D', data, '-U', 'lovage', `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '-E', 'UTF8', '--no-locale', '--no-sync'],
+    args: [
+      '-D',
+      data,
+      '-U',
+      'lovage',
+      `--pwfile=${passwordFile}`,
+      '--auth=scram-sha-256',
+      '-E',
+      'UTF8',
+      '--no-locale',
+      '--no-sync',
+    ],
     options: { env, cwd: folder, ...user },
   });
   // Single-user mode needs no client and no second round of waiting for a server.

@@ -155,7 +155,9 @@ function findEpmd() {
   try {
     return execFileSync('erl', ['-noshell', '-eval', expression], { encoding: 'utf8' });
   } catch {
-    throw new ServiceError('RabbitMQ is installed, but Erlang is not in PATH: expected to find `erl` there. Add its bin folder to PATH.');
+    throw new ServiceError(
+      'RabbitMQ is installed, but Erlang is not in PATH: expected to find `erl` there. Add its bin folder to PATH.',
+    );
   }
 }
 

@@ -56,7 +56,9 @@ async function startPrivate({ bin, log, signal }) {
   const outcomes = await Promise.allSettled([startRabbit({ bin, signal }), startPostgres({ signal })]);
   const [rabbit, postgres] = outcomes;
   const stop = async () => {
-    await Promise.all(outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value.stop() : undefined)));
+    await Promise.all(
+      outcomes.map(async (outcome) => (outcome.status === 'fulfilled' ? outcome.value.stop() : undefined)),
+    );
   };
   if (rabbit.status === 'rejected' || postgres.status === 'rejected') {
     await stop();

@@ -29,7 +29,10 @@ async function withServices(work) {
     });
   }
   try {
-    const services = await startServices({ log: (line) => console.error(`services: ${line}`), signal: interrupted.signal });
+    const services = await startServices({
+      log: (line) => console.error(`services: ${line}`),
+      signal: interrupted.signal,
+    });
     const env = {
       ...process.env,
       LOVAGE_BROKER: services.brokerUrl,

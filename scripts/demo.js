@@ -1,0 +1,135 @@
+// @ts-check
+'use strict';
+
+// npm run demo: installs and builds what is missing, then shows examples/quickstart against real services.
+const { spawn } = require('node:child_process');
+const { once } = require('node:events');
+const path = require('node:path');
+const readline = require('node:readline');
+const { ROOT, ensureBuilt } = require('./ensure-installed.js');
+const { ServiceError } = require('./services/service-error.js');
+const { withServices } = require('./services/with-services.js');
+
+const FOLDER = path.join(ROOT, 'examples', 'quickstart');
+const LOVAGE = path.join(ROOT, 'packages', 'lovage', 'bin', 'lovage.js');
+const APP = ['-A', './app.ts'];
+const READY_TIMEOUT_MS = 20_000;
+
+ensureBuilt();
+process.chdir(FOLDER);
+void withServices(async ({ env, run }) => {
+  /** @param {string} command @param {...string} args */
+  const lovage = async (command, ...args) => {
+    say(['lovage', command, ...APP, ...args]);
+    await succeed(run(process.execPath, [LOVAGE, command, ...APP, ...args]), `lovage ${command}`);
+  };
+  await lovage('migrate');
+  const worker = await startWorker(env);
+  try {
+    say(['npm', 'start']);
+    await succeed(run('npm', ['start', '--silent']), 'npm start');
+    await lovage('list');
+    const records = await readRecords(/** @type {string} */ (env['LOVAGE_RESULTS']));
+    for (const state of ['SUCCESS', 'FAILURE']) {
+      const record = records.find((row) => row['state'] === state);
+      if (record === undefined)
+        throw new ServiceError(`expected examples/quickstart to leave a task in state ${state}, found none`);
+      await lovage('result', String(record['id']));
+    }
+    await worker.stop();
+    say(['psql', '$LOVAGE_RESULTS', '-c', `'${QUERY}'`]);
+    console.log(table(records));
+    return 0;
+  } finally {
+    worker.kill();
+  }
+});
+
+/** Starts `lovage worker`, shows its output, and resolves when it says that it is ready. @param {NodeJS.ProcessEnv} env */
+async function startWorker(env) {
+  const args = ['worker', ...APP, '--loglevel=info'];
+  say(['lovage', ...args, '&']);
+  // A group of its own: a Ctrl-C ends the demo, which ends the worker.
+  const child = spawn(process.execPath, [LOVAGE, ...args], {
+    env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  const lines = readline.createInterface({ input: child.stdout });
+  /** @type {Promise<void>} */
+  const ready = new Promise((resolve, reject) => {
+    lines.on('line', (line) => {
+      console.log(`  worker | ${line}`);
+      if (/\bready\b/i.test(line)) resolve();
+    });
+    const late = setTimeout(
+      () => reject(new ServiceError(`the worker was not ready after ${READY_TIMEOUT_MS / 1000} s`)),
+      READY_TIMEOUT_MS,
+    );
+    late.unref();
+    child.once('exit', (code) => reject(new ServiceError(`the worker ended with code ${code}`)));
+  });
+  const kill = () => child.kill('SIGKILL');
+  try {
+    await ready;
+  } catch (error) {
+    kill();
+    throw error;
+  }
+  return {
+    kill,
+    async stop() {
+      say(['kill', '-TERM', '%1']);
+      child.kill('SIGTERM');
+      const [code] = await exited;
+      if (code !== 0) throw new ServiceError(`expected the worker to end with code 0, got ${String(code)}`);
+    },
+  };
+}
+
+const QUERY = 'select id, task, state, args, result, error from lovage.task_results order by finished_at';
+
+/** @param {string} connectionString @returns {Promise<Record<string, unknown>[]>} */
+async function readRecords(connectionString) {
+  const { Client } = require('pg');
+  const client = new Client({ connectionString });
+  await client.connect();
+  try {
+    return (await client.query(QUERY)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** @param {readonly Record<string, unknown>[]} rows @returns {string} as psql prints it */
+function table(rows) {
+  const columns = Object.keys(rows[0] ?? {});
+  const cells = rows.map((row) => columns.map((column) => cell(row[column])));
+  const widths = columns.map((column, at) => Math.max(column.length, ...cells.map((row) => row[at]?.length ?? 0)));
+  const line = (/** @type {readonly string[]} */ row) =>
+    row
+      .map((text, at) => ` ${text.padEnd(widths[at] ?? 0)} `)
+      .join('|')
+      .trimEnd();
+  const rule = widths.map((width) => '-'.repeat(width + 2)).join('+');
+  return [line(columns), rule, ...cells.map(line), `(${rows.length} rows)`].join('\n');
+}
+
+/** @param {unknown} value */
+function cell(value) {
+  if (value === null || value === undefined) return '';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+}
+
+/** @param {readonly string[]} words */
+function say(words) {
+  console.log(`\n$ ${words.join(' ')}`);
+}
+
+/** @param {Promise<number>} command @param {string} name */
+async function succeed(command, name) {
+  const code = await command;
+  if (code !== 0) throw new ServiceError(`expected \`${name}\` to end with code 0, got ${code}`);
+}
