@@ -3,7 +3,7 @@
 
 // npm run demo: installs and builds what is missing, then shows examples/quickstart against real services.
 const { spawn } = require('node:child_process');
-const { once } = require('node:events');
+const events = require('node:events');
 const path = require('node:path');
 const readline = require('node:readline');
 const { ROOT, ensureBuilt } = require('./ensure-installed.js');
@@ -55,7 +55,7 @@ async function startWorker(env) {
     detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const exited = once(child, 'exit');
+  const exited = events.once(child, 'exit');
   const lines = readline.createInterface({ input: child.stdout });
   /** @type {Promise<void>} */
   const ready = new Promise((resolve, reject) => {
