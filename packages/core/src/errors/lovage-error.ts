@@ -71,7 +71,7 @@ export function errorName(code: ErrorCode): string {
 /** True for an error of this family, from whichever copy of the package; with `code`, only for that one. */
 export function isLovageError(error: unknown, code?: ErrorCode): error is LovageError {
   if (typeof error !== 'object' || error === null || !(BRAND in error)) return false;
-  return code === undefined || (error as LovageError).code === code;
+  return code === undefined || (error as unknown as LovageError).code === code;
 }
 
 /** `expected <what> to be <expectation>, got <value>`: the one form of a message about a bad value. */

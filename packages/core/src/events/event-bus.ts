@@ -24,7 +24,8 @@ export class EventBus implements EventSink {
         (listener as EventListener<K>)(event);
       } catch (error) {
         // A `warning` listener that throws has nobody left to tell.
-        if (name !== 'warning') this.emit('warning', { message: `a listener of '${name}' threw`, error: error as Error });
+        if (name !== 'warning')
+          this.emit('warning', { message: `a listener of '${name}' threw`, error: error as Error });
       }
     }
   }

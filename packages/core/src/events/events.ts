@@ -14,9 +14,20 @@ export interface LovageEvents {
   /** A copy of a message whose task had already ended, or is running here: not run. */
   'task:duplicate': { readonly request: TaskRequest };
   /** A message that no worker can run; it went to `deadQueue`. */
-  'message:dead': { readonly queue: string; readonly deadQueue: string; readonly id: string | null; readonly reason: string };
+  'message:dead': {
+    readonly queue: string;
+    readonly deadQueue: string;
+    readonly id: string | null;
+    readonly reason: string;
+  };
   'connection:open': { readonly target: ConnectionTarget; readonly url: string };
-  'connection:retry': { readonly target: ConnectionTarget; readonly url: string; readonly attempt: number; readonly delayMs: number; readonly error: Error };
+  'connection:retry': {
+    readonly target: ConnectionTarget;
+    readonly url: string;
+    readonly attempt: number;
+    readonly delayMs: number;
+    readonly error: Error;
+  };
   'connection:lost': { readonly target: ConnectionTarget; readonly url: string; readonly error: Error };
   /** The broker takes no publishes for now (memory or disk alarm), and takes them again. */
   'connection:blocked': { readonly target: ConnectionTarget; readonly reason: string };

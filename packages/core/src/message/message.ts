@@ -1,11 +1,6 @@
 /** A value of an AMQP header table, as far as task messages use them. Integers travel as int32 (or int64 when larger). */
 export type HeaderValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly HeaderValue[]
-  | { readonly [key: string]: HeaderValue };
+  string | number | boolean | null | readonly HeaderValue[] | { readonly [key: string]: HeaderValue };
 
 export type Headers = { readonly [key: string]: HeaderValue };
 

@@ -1,0 +1,89 @@
+import { LovageError, isLovageError } from '../errors/lovage-error.js';
+import { completionOf, failureOf, stateWrite, type CompletionOptions } from '../execution/completion-of.js';
+import { executeTask, type TaskResolver } from '../execution/execute-task.js';
+import type { Message } from '../message/message.js';
+import { decodeTask } from '../message/task-codec.js';
+import type { ResultBackend } from '../results/result-backend.js';
+import type { Runtime } from '../runtime/runtime.js';
+import { consoleLogger } from '../task/task-logger.js';
+import type { TaskDefinition } from '../task/task-definition.js';
+import type { Consumer, Transport, TransportCapabilities } from '../transport/transport.js';
+
+export interface InlineHost {
+  readonly runtime: Runtime;
+  readonly resolver: TaskResolver;
+  readonly maxSize: number;
+  find(task: string): TaskDefinition | undefined;
+  /** null for an app without results. */
+  results(): Promise<ResultBackend | null>;
+}
+
+/**
+ * A transport that runs each task in the caller, before it confirms the publish: for users' tests. The message is
+ * encoded and decoded as on the wire, and the outcome is committed like a worker's.
+ */
+export class InlineTransport implements Transport {
+  readonly capabilities: TransportCapabilities = {};
+  readonly #host: InlineHost;
+
+  constructor(host: InlineHost) {
+    this.#host = host;
+  }
+
+  async start(): Promise<void> {}
+
+  async stop(): Promise<void> {}
+
+  async declare(): Promise<void> {}
+
+  async publish(messages: readonly Message[]): Promise<readonly (LovageError | null)[]> {
+    const outcomes: (LovageError | null)[] = [];
+    for (const message of messages) outcomes.push(await this.#run(message));
+    return outcomes;
+  }
+
+  async consume(): Promise<Consumer> {
+    throw new LovageError(
+      'LOVAGE_USAGE',
+      'this app runs its tasks inline (app.testing): there is nothing for a worker to consume',
+    );
+  }
+
+  async #run(message: Message): Promise<LovageError | null> {
+    try {
+      const request = decodeTask(message);
+      const definition = this.#host.find(request.task);
+      if (definition === undefined) {
+        return new LovageError(
+          'LOVAGE_NOT_REGISTERED',
+          `no task is named '${request.task}' in this app: inline mode can only run tasks it has the code of`,
+        );
+      }
+      const { runtime, resolver, maxSize } = this.#host;
+      const results = await this.#host.results();
+      const options: CompletionOptions = { definition, worker: 'inline', runtimeMs: null, maxSize };
+      const startedAt = runtime.monotonic();
+      const outcome =
+        request.expires !== null && request.expires.getTime() <= runtime.now()
+          ? ({ kind: 'revoked', reason: 'expired' } as const)
+          : await executeTask(request, definition, {
+              runtime,
+              resolver,
+              signal: new AbortController().signal,
+              log: consoleLogger,
+              reportProgress: (progressJson) =>
+                void results?.commit([stateWrite(request, 'PROGRESS', { ...options, progressJson })]),
+            });
+      if (results === null || (request.ignoreResult ?? definition.ignoreResult)) return null;
+      const completion = completionOf(request, outcome, { ...options, runtimeMs: runtime.monotonic() - startedAt });
+      if (completion === null) return null;
+      const [result] = await results.commit([completion]);
+      if (isLovageError(result)) await results.commit([failureOf(completion, result)]);
+      return null;
+    } catch (error) {
+      return isLovageError(error)
+        ? error
+        : new LovageError('LOVAGE_PUBLISH', 'the task could not be run inline', { cause: error });
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import { LovageError } from '../errors/lovage-error.js';
+import type { AsyncResult } from '../results/async-result.js';
+import { type CallOptions, checkCallOptions } from './call-options.js';
+import type { TaskSender, TaskTarget } from './task-sender.js';
+
+/** With keyword arguments any number of positional ones may be left to them. */
+export type ArgsWith<Args extends readonly unknown[], Options> = Options extends { readonly kwargs: object }
+  ? readonly unknown[]
+  : Args;
+
+/** Sends one task. Immutable: `with` gives a new handle. Opens no connection before the first call. */
+export class TaskHandle<Args extends readonly unknown[] = readonly unknown[], Result = unknown> {
+  readonly #target: TaskTarget;
+  readonly #sender: TaskSender;
+  readonly #options: CallOptions;
+
+  constructor(target: TaskTarget, sender: TaskSender, options: CallOptions = {}) {
+    this.#target = target;
+    this.#sender = sender;
+    this.#options = options;
+  }
+
+  /** The task's name on the wire. */
+  get name(): string {
+    return this.#target.name;
+  }
+
+  /**
+   * A handle whose calls have these options, over those it had.
+   *
+   * @throws LOVAGE_USAGE for an option that does not exist or a value it does not take.
+   * @example
+   * await divide.with({ queue: 'slow', expires: '10m' }).delay(1, 2);
+   */
+  with<const O extends CallOptions>(options: O): TaskHandle<ArgsWith<Args, O>, Result> {
+    checkCallOptions(options);
+    return new TaskHandle(this.#target, this.#sender, { ...this.#options, ...options });
+  }
+
+  /**
+   * Sends one call. Resolves once the broker has taken it (one confirmed publish), with the result to ask for later.
+   *
+   * @throws LOVAGE_PAYLOAD for an argument that cannot travel, LOVAGE_ARGUMENTS, LOVAGE_UNROUTABLE, LOVAGE_QUEUE_MISMATCH, LOVAGE_PUBLISH,
+   *   LOVAGE_BROKER_UNAVAILABLE (after `broker.publishTimeout`; the call may have been taken all the same: `with({ id })` makes it safe to send again).
+   */
+  async delay(...args: Args): Promise<AsyncResult<Result>> {
+    const [result] = await this.#sender.send<Result>(this.#target, this.#options, [args]);
+    return result as AsyncResult<Result>;
+  }
+
+  /**
+   * Sends many calls in one round of confirms: much faster than one after the other. One result a call, in order.
+   *
+   * @throws as `delay`; if only some were taken, the message says which were not and `cause` holds their errors.
+   */
+  async delayMany(calls: readonly Args[]): Promise<readonly AsyncResult<Result>[]> {
+    if (this.#options.id !== undefined && calls.length > 1) {
+      throw new LovageError(
+        'LOVAGE_USAGE',
+        'with({ id }) names one call: it cannot be given to the many of delayMany()',
+      );
+    }
+    return this.#sender.send<Result>(this.#target, this.#options, calls);
+  }
+}

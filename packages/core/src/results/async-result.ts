@@ -1,0 +1,132 @@
+import { LovageError } from '../errors/lovage-error.js';
+import { type Duration, parseDuration } from '../runtime/duration.js';
+import { isFinalState, type TaskState } from '../state/task-state.js';
+import { TaskContext } from '../task/task-context.js';
+import type { TaskDefinition } from '../task/task-definition.js';
+import type { ResultBackend } from './result-backend.js';
+import type { TaskRecord } from './task-record.js';
+import { snapshotOf, type TaskSnapshot } from './task-snapshot.js';
+
+export interface GetOptions {
+  /** How long to wait at most; for ever if absent. */
+  readonly timeout?: Duration;
+  /** Ends the wait with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Waiting inside a task can deadlock the workers; true says that it cannot here. */
+  readonly allowInsideTask?: boolean;
+}
+
+/** Where an AsyncResult reads. */
+export interface AsyncResultSource {
+  /** Throws LOVAGE_RESULTS_NOT_CONFIGURED for an app without results. */
+  backend(): Promise<ResultBackend>;
+  readonly definition: TaskDefinition | null;
+  /** The call asked for no result. */
+  readonly ignored: boolean;
+}
+
+/** The future result of one call. Holds no connection and costs nothing until it is asked. */
+export class AsyncResult<Result = unknown> {
+  /** The task's id: store it, and `app.result(id)` finds the result again from any process. */
+  readonly id: string;
+  readonly #source: AsyncResultSource;
+
+  constructor(id: string, source: AsyncResultSource) {
+    this.id = id;
+    this.#source = source;
+  }
+
+  /** PENDING means: no record yet, so waiting, running, or unknown. */
+  async state(): Promise<TaskState> {
+    return (await this.#record())?.state ?? 'PENDING';
+  }
+
+  /**
+   * Waits for the end and returns the result.
+   *
+   * @throws LOVAGE_TASK_FAILED, whose `cause` is the task's own error with the worker's stack; LOVAGE_TASK_REVOKED; LOVAGE_RESULT_TIMEOUT, after
+   *   which the task goes on; LOVAGE_RESULT_IGNORED; LOVAGE_GET_INSIDE_TASK; LOVAGE_RESULTS_NOT_CONFIGURED.
+   */
+  async get(options: GetOptions = {}): Promise<Result> {
+    if (TaskContext.find() !== undefined && options.allowInsideTask !== true) {
+      throw new LovageError(
+        'LOVAGE_GET_INSIDE_TASK',
+        'get() inside a running task can deadlock the workers: return the id instead, or say get({ allowInsideTask: true })',
+      );
+    }
+    if (this.#source.ignored) {
+      throw new LovageError(
+        'LOVAGE_RESULT_IGNORED',
+        `the task ${this.id} was sent with ignoreResult: it leaves no result to wait for`,
+      );
+    }
+    const record = await this.#wait(options);
+    const snapshot = snapshotOf<Result>(record, this.#source.definition);
+    if (snapshot.state === 'SUCCESS') return snapshot.result;
+    if (snapshot.state === 'REVOKED') throw snapshot.error;
+    const cause = snapshot.state === 'FAILURE' ? snapshot.error : undefined;
+    throw new LovageError(
+      'LOVAGE_TASK_FAILED',
+      `task ${record.task} ${this.id} failed: ${cause?.name ?? 'Error'}: ${cause?.message ?? ''}`,
+      { cause },
+    );
+  }
+
+  /** The state with what belongs to it: result, error or progress. */
+  async snapshot(): Promise<TaskSnapshot<Result>> {
+    return snapshotOf<Result>(await this.#record(), this.#source.definition);
+  }
+
+  /** What the running task reported last; undefined if nothing. */
+  async progress(): Promise<unknown> {
+    const snapshot = await this.snapshot();
+    return snapshot.state === 'PROGRESS' ? snapshot.progress : undefined;
+  }
+
+  /** It ended, well or not. */
+  async ready(): Promise<boolean> {
+    return isFinalState(await this.state());
+  }
+
+  async successful(): Promise<boolean> {
+    return (await this.state()) === 'SUCCESS';
+  }
+
+  async failed(): Promise<boolean> {
+    return (await this.state()) === 'FAILURE';
+  }
+
+  /** Deletes the record; true if there was one. A task that has not ended yet will write it again. */
+  async forget(): Promise<boolean> {
+    return (await (await this.#source.backend()).forget([this.id])) > 0;
+  }
+
+  async #record(): Promise<TaskRecord | undefined> {
+    const records = await (await this.#source.backend()).find({ ids: [this.id] });
+    return records[0];
+  }
+
+  async #wait({ timeout, signal }: GetOptions): Promise<TaskRecord> {
+    const limit = timeout === undefined ? undefined : parseDuration(timeout, 'timeout');
+    const abort = new AbortController();
+    const forward = (): void => abort.abort(signal?.reason);
+    if (signal?.aborted === true) forward();
+    signal?.addEventListener('abort', forward, { once: true });
+    const timer =
+      limit === undefined
+        ? undefined
+        : setTimeout(
+            () => {
+              const message = `task ${this.id} did not end within ${String(timeout)}${typeof timeout === 'number' ? ' ms' : ''}: it may still be waiting or running. Is a worker consuming its queue?`;
+              abort.abort(new LovageError('LOVAGE_RESULT_TIMEOUT', message));
+            },
+            Math.min(limit, 2 ** 31 - 1),
+          );
+    try {
+      return await (await this.#source.backend()).waitFor(this.id, abort.signal);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', forward);
+    }
+  }
+}

@@ -1,0 +1,144 @@
+import { LovageError } from '../errors/lovage-error.js';
+import { unstorableReason } from '../payload/storable.js';
+import { type Runtime, systemRuntime } from '../runtime/runtime.js';
+import { isFinalState } from '../state/task-state.js';
+import { mayFollow } from './record-guard.js';
+import type {
+  CommitResult,
+  Completion,
+  ResultBackend,
+  ResultBackendCapabilities,
+  TaskFilter,
+} from './result-backend.js';
+import type { RecordWrite, TaskRecord } from './task-record.js';
+
+interface Waiter {
+  readonly resolve: (record: TaskRecord) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** The result backend of `memory:` URLs and of inline tests: this process only, gone with it. Keeps the promises of the interface. */
+export class MemoryResultBackend implements ResultBackend {
+  readonly capabilities: ResultBackendCapabilities = {};
+  /** Waiters live in this process: nothing has to travel. */
+  readonly replyChannel = null;
+  readonly #records = new Map<string, TaskRecord>();
+  readonly #waiters = new Map<string, Set<Waiter>>();
+  readonly #expiresMs: number;
+  readonly #runtime: Runtime;
+  #stopped = false;
+
+  constructor(options: { readonly expiresMs: number; readonly runtime?: Runtime }) {
+    this.#expiresMs = options.expiresMs;
+    this.#runtime = options.runtime ?? systemRuntime;
+  }
+
+  async start(): Promise<void> {
+    this.#stopped = false;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const waiters of this.#waiters.values()) for (const waiter of waiters) waiter.reject(stopped());
+    this.#waiters.clear();
+  }
+
+  async commit(completions: readonly Completion[]): Promise<readonly CommitResult[]> {
+    const results = completions.map(({ record }) => this.#write(record));
+    completions.forEach(({ record }, index) => {
+      if (results[index] === 'applied' && isFinalState(record.state)) this.#wake(record.id);
+    });
+    return results;
+  }
+
+  async find(filter: TaskFilter): Promise<readonly TaskRecord[]> {
+    const limit = filter.limit ?? (filter.ids === undefined ? 100 : Infinity);
+    const candidates =
+      filter.ids === undefined
+        ? [...this.#records.values()]
+        : [...new Set(filter.ids)].flatMap((id) => this.#records.get(id) ?? []);
+    return candidates
+      .filter((record) => filter.state === undefined || record.state === filter.state)
+      .filter((record) => filter.task === undefined || record.task === filter.task)
+      .filter((record) => filter.since === undefined || record.createdAt >= filter.since)
+      .sort((a, b) => b.createdAt.getTime() - a.createdAt.getTime() || (a.id < b.id ? 1 : -1))
+      .slice(0, limit)
+      .map((record) => structuredClone(record));
+  }
+
+  waitFor(id: string, signal: AbortSignal): Promise<TaskRecord> {
+    return new Promise((resolve, reject) => {
+      if (this.#stopped) return reject(stopped());
+      if (signal.aborted) return reject(signal.reason as Error);
+      const record = this.#records.get(id);
+      if (record !== undefined && isFinalState(record.state)) return resolve(structuredClone(record));
+      const waiters = this.#waiters.get(id) ?? new Set();
+      this.#waiters.set(id, waiters);
+      const settle =
+        <T>(then: (value: T) => void) =>
+        (value: T): void => {
+          signal.removeEventListener('abort', onAbort);
+          waiters.delete(waiter);
+          if (waiters.size === 0) this.#waiters.delete(id);
+          then(value);
+        };
+      const waiter: Waiter = { resolve: settle(resolve), reject: settle(reject) };
+      const onAbort = (): void => waiter.reject(signal.reason);
+      signal.addEventListener('abort', onAbort, { once: true });
+      waiters.add(waiter);
+    });
+  }
+
+  async forget(ids: readonly string[]): Promise<number> {
+    return ids.filter((id) => this.#records.delete(id)).length;
+  }
+
+  async expire(limit: number): Promise<number> {
+    const before = this.#runtime.now() - this.#expiresMs;
+    const old = [...this.#records.values()].filter(
+      ({ finishedAt }) => finishedAt !== null && finishedAt.getTime() < before,
+    );
+    return this.forget(old.slice(0, limit).map(({ id }) => id));
+  }
+
+  #write(write: RecordWrite): CommitResult {
+    const stored = this.#records.get(write.id);
+    if (stored !== undefined && !mayFollow(stored, write)) return 'superseded';
+    for (const json of [write.argsJson, write.kwargsJson, write.resultJson, write.progressJson]) {
+      const reason = json === null ? null : unstorableReason(json);
+      if (reason !== null)
+        return new LovageError('LOVAGE_RESULT_NOT_STORABLE', `the record of ${write.id} cannot be stored: ${reason}`);
+    }
+    this.#records.set(write.id, this.#recordOf(write, stored));
+    return 'applied';
+  }
+
+  #recordOf(write: RecordWrite, stored: TaskRecord | undefined): TaskRecord {
+    const now = this.#runtime.now();
+    const { argsJson, kwargsJson, resultJson, progressJson, runtimeMs, ...plain } = write;
+    return {
+      ...plain,
+      args: parsed(argsJson) as TaskRecord['args'],
+      kwargs: parsed(kwargsJson) as TaskRecord['kwargs'],
+      result: parsed(resultJson),
+      progress: parsed(progressJson),
+      createdAt: stored?.createdAt ?? new Date(now),
+      startedAt: runtimeMs === null ? (stored?.startedAt ?? null) : new Date(now - runtimeMs),
+      finishedAt: isFinalState(write.state) ? new Date(now) : null,
+    };
+  }
+
+  #wake(id: string): void {
+    const record = this.#records.get(id);
+    if (record === undefined) return;
+    for (const waiter of [...(this.#waiters.get(id) ?? [])]) waiter.resolve(structuredClone(record));
+  }
+}
+
+function parsed(json: string | null): unknown {
+  return json === null ? null : (JSON.parse(json) as unknown);
+}
+
+function stopped(): LovageError {
+  return new LovageError('LOVAGE_STOPPED', 'the result backend has been stopped');
+}

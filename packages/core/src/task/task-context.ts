@@ -1,0 +1,139 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { LovageError } from '../errors/lovage-error.js';
+import type { TaskRequest } from '../message/task-request.js';
+import { encodeWire } from '../payload/wire-value.js';
+import type { Runtime } from '../runtime/runtime.js';
+import type { TaskLogger } from './task-logger.js';
+
+/** What the one who runs a task gives its context. Members may be getters: they are read only when the task asks. */
+export interface TaskContextHost {
+  readonly signal: AbortSignal;
+  readonly log: TaskLogger;
+  readonly runtime: Runtime;
+  /** Writes progress; called at most once a second. */
+  reportProgress(json: string): void;
+}
+
+const PROGRESS_INTERVAL_MS = 1000;
+
+// On globalThis, so that two copies of the package share one running task.
+const STORAGE = Symbol.for('lovage.task.context');
+const holder = globalThis as { [STORAGE]?: AsyncLocalStorage<TaskContext> };
+const storage: AsyncLocalStorage<TaskContext> = (holder[STORAGE] ??= new AsyncLocalStorage());
+
+/**
+ * What a running task knows of itself.
+ *
+ * @example
+ * const { signal, log, progress } = TaskContext.current();
+ */
+export class TaskContext {
+  readonly #request: TaskRequest;
+  readonly #host: TaskContextHost;
+  #progressAt = -Infinity;
+  #pending: string | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #ended = false;
+
+  constructor(request: TaskRequest, host: TaskContextHost) {
+    this.#request = request;
+    this.#host = host;
+  }
+
+  /** The context of the task that runs here. Throws LOVAGE_NO_CONTEXT outside one. */
+  static current(): TaskContext {
+    const context = storage.getStore();
+    if (context === undefined) {
+      throw new LovageError(
+        'LOVAGE_NO_CONTEXT',
+        'TaskContext.current() was called outside a running task: call it inside run(), or in what run() awaits',
+      );
+    }
+    return context;
+  }
+
+  /** The context of the task that runs here; undefined outside one. */
+  static find(): TaskContext | undefined {
+    return storage.getStore();
+  }
+
+  /** Runs `work` inside the context, and ends it when the work has settled. */
+  async run<T>(work: () => T | Promise<T>): Promise<T> {
+    try {
+      return await storage.run(this, work);
+    } finally {
+      this.#ended = true;
+      clearTimeout(this.#timer);
+    }
+  }
+
+  get id(): string {
+    return this.#request.id;
+  }
+
+  get task(): string {
+    return this.#request.task;
+  }
+
+  /** From 0; rises with a retry or a requeue, not with a redelivery. */
+  get attempt(): number {
+    return this.#request.attempt;
+  }
+
+  /** How often the task has been retried. */
+  get retries(): number {
+    return this.#request.retries;
+  }
+
+  get parentId(): string | null {
+    return this.#request.parentId;
+  }
+
+  get rootId(): string {
+    return this.#request.rootId;
+  }
+
+  get queue(): string {
+    return this.#request.queue;
+  }
+
+  /** The caller's own headers. */
+  get headers(): TaskRequest['headers'] {
+    return this.#request.headers;
+  }
+
+  /** Aborts when the worker can wait no longer; its `reason` says why. Pass it on to fetch, timers, queries. */
+  get signal(): AbortSignal {
+    return this.#host.signal;
+  }
+
+  /** The worker's log, with the task's name and id. */
+  get log(): TaskLogger {
+    return this.#host.log;
+  }
+
+  /**
+   * Reports progress: the record becomes PROGRESS with this value, any that could be a result. Written at most once a second, the newest
+   * value last; not awaited, and lost if the database is away. Throws LOVAGE_PAYLOAD for a value that cannot travel.
+   */
+  get progress(): (value: unknown) => void {
+    return (value) => this.#report(encodeWire(value, { what: 'progress' }));
+  }
+
+  #report(json: string): void {
+    if (this.#ended) return;
+    this.#pending = json;
+    if (this.#timer !== undefined) return;
+    const wait = this.#progressAt + PROGRESS_INTERVAL_MS - this.#host.runtime.monotonic();
+    if (wait <= 0) this.#writeProgress();
+    else this.#timer = setTimeout(() => this.#writeProgress(), wait).unref();
+  }
+
+  #writeProgress(): void {
+    this.#timer = undefined;
+    if (this.#pending === undefined) return;
+    this.#progressAt = this.#host.runtime.monotonic();
+    this.#host.reportProgress(this.#pending);
+    this.#pending = undefined;
+  }
+}

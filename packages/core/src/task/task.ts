@@ -1,0 +1,85 @@
+import { LovageError, expected } from '../errors/lovage-error.js';
+import { argTypesOf } from './arg.js';
+import { resultTypeOf } from './returns.js';
+import type { TaskClass, TaskDefinition, TaskOptions } from './task-definition.js';
+
+/** Under Symbol.for, so that two copies of the package see each other's tasks. */
+const TASK_OPTIONS = Symbol.for('lovage.task.options');
+
+const definitions = new WeakMap<TaskClass, TaskDefinition>();
+
+type Checks = Readonly<Record<string, (value: unknown) => string | null>>;
+
+const CHECKS = {
+  name: (value) => (isName(value) ? null : '1 to 255 characters without white space'),
+  queue: (value) => (isName(value) ? null : 'the name of a queue: 1 to 255 characters without white space'),
+  ignoreResult: (value) => (typeof value === 'boolean' ? null : 'true or false'),
+  params: (value) => (isParams(value) ? null : "the distinct names of run's parameters, such as ['x', 'y']"),
+} satisfies { readonly [K in keyof Required<TaskOptions>]: Checks[string] };
+
+/**
+ * Makes a class a task: its `run` is what a worker executes.
+ *
+ * Works with `experimentalDecorators` and as a standard decorator; `@Arg` and `@Returns` need the former.
+ * The class is not registered anywhere by this: `app.autodiscover` or `app.register` does that.
+ *
+ * @param options name (default: the class's own), queue, ignoreResult, params. Anything else throws LOVAGE_TASK_DEFINITION.
+ * @example
+ * @Task({ name: 'math.divide' })
+ * export class Divide {
+ *   run(x: number, y: number): number { return x / y; }
+ * }
+ */
+export function Task(options: TaskOptions = {}): <C extends TaskClass>(target: C, context?: unknown) => void {
+  return (target) => {
+    const where = `@Task of class ${target.name || '(anonymous)'}`;
+    for (const [key, value] of Object.entries(options)) {
+      const check = (CHECKS as Checks)[key];
+      if (check === undefined) {
+        throw invalid(`${where}: '${key}' is not an option; the options are ${Object.keys(CHECKS).join(', ')}`);
+      }
+      const problem = value === undefined ? null : check(value);
+      if (problem !== null) throw invalid(`${where}: ${expected(key, problem, value)}`);
+    }
+    if (typeof (target.prototype as { run?: unknown }).run !== 'function') {
+      throw invalid(`${where}: expected the class to have a method run(…), the task's work`);
+    }
+    if (options.name === undefined && target.name === '') {
+      throw invalid(`${where}: an anonymous class needs a name: @Task({ name: 'billing.divide' })`);
+    }
+    Object.defineProperty(target, TASK_OPTIONS, { value: Object.freeze({ ...options }) });
+  };
+}
+
+/** The definition of a class that carries @Task itself (a subclass of a task is none); null for anything else. Resolved once a class. */
+export function taskDefinitionOf(value: unknown): TaskDefinition | null {
+  if (typeof value !== 'function' || !Object.hasOwn(value, TASK_OPTIONS)) return null;
+  const taskClass = value as unknown as TaskClass;
+  let definition = definitions.get(taskClass);
+  if (definition === undefined) {
+    const options = (value as unknown as Record<typeof TASK_OPTIONS, TaskOptions>)[TASK_OPTIONS];
+    definition = Object.freeze({
+      name: options.name ?? value.name,
+      taskClass,
+      queue: options.queue ?? null,
+      ignoreResult: options.ignoreResult ?? false,
+      params: options.params ?? null,
+      argTypes: argTypesOf(taskClass),
+      resultType: resultTypeOf(taskClass),
+    });
+    definitions.set(taskClass, definition);
+  }
+  return definition;
+}
+
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && /^\S{1,255}$/u.test(value);
+}
+
+function isParams(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isName) && new Set(value).size === value.length;
+}
+
+function invalid(message: string): LovageError {
+  return new LovageError('LOVAGE_TASK_DEFINITION', message);
+}
