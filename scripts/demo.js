@@ -17,14 +17,14 @@ const READY_TIMEOUT_MS = 20_000;
 
 ensureBuilt();
 process.chdir(FOLDER);
-void withServices(async ({ env, run }) => {
+void withServices(async ({ env, run, signal }) => {
   /** @param {string} command @param {...string} args */
   const lovage = async (command, ...args) => {
     say(['lovage', command, ...APP, ...args]);
     await succeed(run(process.execPath, [LOVAGE, command, ...APP, ...args]), `lovage ${command}`);
   };
   await lovage('migrate');
-  const worker = await startWorker(env);
+  const worker = await startWorker({ env, signal });
   try {
     say(['npm', 'start']);
     await succeed(run('npm', ['start', '--silent']), 'npm start');
@@ -45,29 +45,31 @@ void withServices(async ({ env, run }) => {
   }
 });
 
-/** Starts `lovage worker`, shows its output, and resolves when it says that it is ready. @param {NodeJS.ProcessEnv} env */
-async function startWorker(env) {
+/**
+ * Starts `lovage worker`, shows its output, and resolves when it says that it is ready.
+ * @param {{ env: NodeJS.ProcessEnv, signal: AbortSignal }} options
+ */
+async function startWorker({ env, signal }) {
   const args = ['worker', ...APP, '--loglevel=info'];
   say(['lovage', ...args, '&']);
   // A group of its own: a Ctrl-C ends the demo, which ends the worker.
   const child = spawn(process.execPath, [LOVAGE, ...args], {
     env,
     detached: true,
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = events.once(child, 'exit');
-  const lines = readline.createInterface({ input: child.stdout });
   /** @type {Promise<void>} */
   const ready = new Promise((resolve, reject) => {
-    lines.on('line', (line) => {
-      console.log(`  worker | ${line}`);
-      if (/\bready\b/i.test(line)) resolve();
-    });
-    const late = setTimeout(
-      () => reject(new ServiceError(`the worker was not ready after ${READY_TIMEOUT_MS / 1000} s`)),
-      READY_TIMEOUT_MS,
-    );
-    late.unref();
+    for (const input of [child.stdout, child.stderr]) {
+      readline.createInterface({ input }).on('line', (line) => {
+        console.log(`  worker | ${line}`);
+        if (/\bready\b/i.test(line)) resolve();
+      });
+    }
+    const late = () => reject(new ServiceError(`the worker was not ready after ${READY_TIMEOUT_MS / 1000} s`));
+    AbortSignal.timeout(READY_TIMEOUT_MS).addEventListener('abort', late);
+    signal.addEventListener('abort', () => reject(new ServiceError('the demo was ended')));
     child.once('exit', (code) => reject(new ServiceError(`the worker ended with code ${code}`)));
   });
   const kill = () => child.kill('SIGKILL');

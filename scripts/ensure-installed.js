@@ -7,7 +7,7 @@ const path = require('node:path');
 
 const ROOT = path.resolve(__dirname, '..');
 
-/** Installs the dependencies of a fresh clone; does nothing where package-lock.json is what is installed. */
+/** Installs the dependencies of a fresh clone; does nothing where an install has ended before. */
 function ensureInstalled() {
   // npm writes this file at the end of every install.
   const installed = path.join(ROOT, 'node_modules', '.package-lock.json');

@@ -41,7 +41,12 @@ async function startServices({ env = process.env, log = () => {}, signal } = {})
   }
   if (composeWorks()) {
     log('starting RabbitMQ and PostgreSQL with docker compose');
-    return await startCompose({ signal });
+    try {
+      return await startCompose({ signal });
+    } catch (error) {
+      signal?.throwIfAborted();
+      log(`docker compose failed, trying this machine's own programs: ${/** @type {Error} */ (error).message.trim()}`);
+    }
   }
   return await startPrivate({ bin: requireRabbit({ log }), log, signal });
 }

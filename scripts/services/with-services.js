@@ -6,14 +6,20 @@ const os = require('node:os');
 const { ServiceError } = require('./service-error.js');
 const { startServices } = require('./start-services.js');
 
+/**
+ * @typedef {object} WorkContext
+ * @property {NodeJS.ProcessEnv} env the environment with LOVAGE_BROKER and LOVAGE_RESULTS in it
+ * @property {AbortSignal} signal aborts when this process is told to end
+ * @property {(command: string, args: readonly string[]) => Promise<number>} run runs a command in `env` and gives its exit code
+ */
+
 /** @type {readonly NodeJS.Signals[]} */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /**
  * Runs `work` while the services are up and ends them afterwards, however it ends: also on SIGINT, SIGTERM and SIGHUP.
  * Sets `process.exitCode` to what `work` resolves to, to 128 + n after signal n, or to 1 where the services did not start.
- * @param {(context: { env: NodeJS.ProcessEnv, run: (command: string, args: readonly string[]) => Promise<number> }) => Promise<number>} work
- *   `env` is the environment with the URLs in it; `run` runs a command in it and gives its exit code
+ * @param {(context: WorkContext) => Promise<number>} work
  */
 async function withServices(work) {
   const interrupted = new AbortController();
@@ -41,7 +47,11 @@ async function withServices(work) {
     };
     try {
       interrupted.signal.throwIfAborted();
-      const code = await work({ env, run: (command, args) => runChild(command, { args, env, children }) });
+      const code = await work({
+        env,
+        signal: interrupted.signal,
+        run: (command, args) => runChild(command, { args, env, children }),
+      });
       process.exitCode ??= code;
     } finally {
       await services.stop();
