@@ -1,0 +1,104 @@
+import type { ResultBackend } from '../results/result-backend.js';
+import type { Duration } from '../runtime/duration.js';
+import type { Transport } from '../transport/transport.js';
+
+/**
+ * An app's configuration as users write it: every key may be absent. docs/reference/configuration.md lists the keys with their
+ * defaults and their names in the environment. A wrong key or value throws LOVAGE_CONFIG, which names all that is wrong.
+ */
+export interface LovageOptions {
+  /** The app's name, shown in banners, connections and logs. Default 'lovage'. */
+  readonly name?: string;
+  /** One URL, several hosts of one cluster, a ready transport (who creates it stops it), or the group of broker options. */
+  readonly broker?: string | readonly string[] | Transport | BrokerConfig;
+  /** A URL, a ready backend or `pg.Pool` (who creates it stops it), or the group of results options. null: nothing is stored. */
+  readonly results?: string | ResultBackend | PoolLike | ResultsConfig | null;
+  /** The queue of tasks that nothing sends elsewhere. Default 'lovage'. */
+  readonly defaultQueue?: string;
+  /** Queues that differ from the default (quorum, declared by Lovage), by name. */
+  readonly queues?: Readonly<Record<string, QueueConfig>>;
+  /** Task name or glob (`billing.*`) → queue. An exact name comes first, then the first glob that matches. */
+  readonly routes?: Readonly<Record<string, string>>;
+  readonly worker?: WorkerConfig;
+}
+
+export interface BrokerConfig {
+  readonly url?: string | readonly string[];
+  /** A transport of the user's own, instead of `url`. */
+  readonly transport?: Transport;
+  /** Default '30s'. */
+  readonly heartbeat?: Duration;
+  /** Default '10s'. */
+  readonly connectTimeout?: Duration;
+  /** How long a worker tries its first connection. Default '60s'. */
+  readonly connectRetryFor?: Duration;
+  /** How long `delay` waits for the broker's word. Default '10s'. */
+  readonly publishTimeout?: Duration;
+  /** Messages that may be unconfirmed at once. Default 1000. */
+  readonly confirmWindow?: number;
+  readonly tls?: TlsConfig;
+}
+
+export interface ResultsConfig {
+  readonly url?: string;
+  /** A result backend of the user's own, instead of `url`. */
+  readonly backend?: ResultBackend;
+  /** A `pg.Pool` of the user's own, instead of `url`. */
+  readonly pool?: PoolLike;
+  /** The PostgreSQL schema of the tables. Default 'lovage'. */
+  readonly schema?: string;
+  /** How long a finished record is kept. Default '7d'. */
+  readonly expires?: Duration;
+  /** The largest result that is stored, in bytes of JSON. Default 1,000,000. */
+  readonly maxSize?: number;
+  /** Where to LISTEN, if `url` is a pooler that cannot. */
+  readonly listenUrl?: string | null;
+  /** false: no named prepared statements (a pooler in transaction mode). Default true. */
+  readonly prepare?: boolean;
+  /** Connections at most. Default 4. */
+  readonly poolSize?: number;
+  /** Default '10s'. */
+  readonly connectTimeout?: Duration;
+  /** How long a worker tries its first connection. Default '60s'. */
+  readonly connectRetryFor?: Duration;
+  readonly tls?: TlsConfig;
+}
+
+/** TLS material: file names of PEM files. */
+export interface TlsConfig {
+  readonly caFile?: string | null;
+  readonly certFile?: string | null;
+  readonly keyFile?: string | null;
+  /** The name that the server's certificate must bear, if not the host's. */
+  readonly serverName?: string | null;
+}
+
+export interface QueueConfig {
+  /** Default 'quorum'. */
+  readonly type?: 'quorum' | 'classic';
+  /** 1 to 255, only for type 'classic'. Default null: no priorities. */
+  readonly maxPriority?: number | null;
+  /** false: the queue belongs to somebody else and is never declared. Default true. */
+  readonly declare?: boolean;
+}
+
+export interface WorkerConfig {
+  /** Tasks that run at once in one process. Default 100. */
+  readonly concurrency?: number;
+  /** Deliveries held for each queue. Default null: 4 × concurrency, at most 2,000. */
+  readonly prefetch?: number | null;
+  /** The queues to consume. Default null: all that the app knows of. */
+  readonly queues?: string | readonly string[] | null;
+  /** How long running tasks may go on once the worker is told to stop. Default '25s'. */
+  readonly shutdownTimeout?: Duration;
+  /** Write RECEIVED when a worker takes a task. Default false. */
+  readonly trackReceived?: boolean;
+  /** Write STARTED when a task begins. Default false. */
+  readonly trackStarted?: boolean;
+}
+
+/** What a `pg.Pool` looks like from here; the driver knows the rest. */
+export interface PoolLike {
+  query(...args: never[]): unknown;
+  connect(...args: never[]): unknown;
+}
