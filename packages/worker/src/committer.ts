@@ -1,0 +1,128 @@
+import { failureOf, isLovageError, type CommitResult, type Completion, type ResultBackend } from '@lovage/core';
+import type { Retrier } from './retrier.js';
+
+/** What is to be committed, and what follows it. */
+export interface Commitment {
+  /** Replaced by its failure when the backend cannot store it. */
+  completion: Completion;
+  /** Called once, after the commit; with an error when not even the failure could be stored. Must not throw. */
+  settled(result: CommitResult): void;
+}
+
+/** At most so many completions go into one commit. */
+const BATCH = 500;
+/** Two flushes at once: the database works on one while the next is encoded. */
+const LANES = 2;
+
+/**
+ * Group commit without a timer: a flush starts as soon as something waits and fewer than two are under way, so that an idle
+ * worker waits for nothing and a busy one batches by itself. What cannot be committed now is kept and tried again, for ever;
+ * its deliveries stay unacknowledged, so the prefetch bounds what is kept.
+ */
+export class Committer {
+  readonly #results: ResultBackend;
+  readonly #retrier: Retrier;
+  readonly #replaced = new WeakSet<Commitment>();
+  /** States on the way, the newest of each task: written when there is room, dropped when the database is away. */
+  readonly #notes = new Map<string, Completion>();
+  #waiting: Commitment[] = [];
+  #lanes = 0;
+  #scheduled = false;
+  #idle: (() => void)[] = [];
+  readonly #start = () => this.#startLanes();
+
+  constructor(results: ResultBackend, retrier: Retrier) {
+    this.#results = results;
+    this.#retrier = retrier;
+  }
+
+  push(commitment: Commitment): void {
+    if (this.#notes.size > 0) this.#notes.delete(commitment.completion.record.id);
+    this.#waiting.push(commitment);
+    this.#schedule();
+  }
+
+  /** A non-final state. Not to be called for a task whose final completion has been pushed. */
+  note(completion: Completion): void {
+    if (this.#retrier.failing) return;
+    this.#notes.set(completion.record.id, completion);
+    this.#schedule();
+  }
+
+  /** Resolves when nothing waits and nothing is under way. */
+  idle(): Promise<void> {
+    return this.#isIdle() ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  // At the end of this turn of the event loop: what ends in one turn is one batch.
+  #schedule(): void {
+    if (this.#scheduled || this.#lanes >= LANES) return;
+    this.#scheduled = true;
+    setImmediate(this.#start);
+  }
+
+  #startLanes(): void {
+    this.#scheduled = false;
+    while (this.#lanes < LANES && this.#hasWork()) {
+      this.#lanes += 1;
+      void this.#lane();
+    }
+  }
+
+  async #lane(): Promise<void> {
+    try {
+      while (this.#hasWork()) await this.#flush();
+    } catch {
+      // The retrier was told to stop: who holds the deliveries hands them back.
+    } finally {
+      this.#lanes -= 1;
+      if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
+    }
+  }
+
+  async #flush(): Promise<void> {
+    const batch = this.#waiting.length <= BATCH ? this.#waiting : this.#waiting.slice(0, BATCH);
+    this.#waiting = this.#waiting.length <= BATCH ? [] : this.#waiting.slice(BATCH);
+    const results = await this.#commit(batch, this.#takeNotes(BATCH - batch.length));
+    for (const [index, commitment] of batch.entries()) this.#settle(commitment, results[index] as CommitResult);
+  }
+
+  async #commit(batch: readonly Commitment[], notes: readonly Completion[]): Promise<readonly CommitResult[]> {
+    const completions = batch.map(({ completion }) => completion).concat(notes);
+    return this.#retrier.run(async () => {
+      try {
+        return await this.#results.commit(completions);
+      } catch (error) {
+        completions.length = batch.length;
+        this.#notes.clear();
+        if (batch.length === 0) return [];
+        throw error;
+      }
+    });
+  }
+
+  #settle(commitment: Commitment, result: CommitResult): void {
+    if (!isLovageError(result) || this.#replaced.has(commitment)) {
+      commitment.settled(result);
+      return;
+    }
+    this.#replaced.add(commitment);
+    commitment.completion = failureOf(commitment.completion, result);
+    this.push(commitment);
+  }
+
+  #takeNotes(count: number): readonly Completion[] {
+    if (this.#notes.size === 0) return [];
+    const taken = [...this.#notes.values()].slice(0, count);
+    for (const { record } of taken) this.#notes.delete(record.id);
+    return taken;
+  }
+
+  #hasWork(): boolean {
+    return this.#waiting.length > 0 || this.#notes.size > 0;
+  }
+
+  #isIdle(): boolean {
+    return this.#lanes === 0 && !this.#hasWork();
+  }
+}

@@ -1,0 +1,26 @@
+/** One point in time that many waits share; it can be brought forward. */
+export class Deadline {
+  readonly #passed: Promise<false>;
+  readonly #timer: NodeJS.Timeout;
+  #pass: () => void = () => undefined;
+
+  constructor(ms: number) {
+    this.#passed = new Promise((resolve) => (this.#pass = () => resolve(false)));
+    this.#timer = setTimeout(() => this.#pass(), ms);
+  }
+
+  /** Waits for work, not longer than until the deadline. True if the work has ended; its failure counts as an end. */
+  within(work: Promise<unknown>): Promise<boolean> {
+    const ended = work.then(
+      () => true,
+      () => true,
+    );
+    return Promise.race([ended, this.#passed]);
+  }
+
+  /** The deadline is now. */
+  pass(): void {
+    clearTimeout(this.#timer);
+    this.#pass();
+  }
+}

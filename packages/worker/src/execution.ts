@@ -1,0 +1,157 @@
+import {
+  stateWrite,
+  type CommitResult,
+  type Completion,
+  type Delivery,
+  type ExecutionHost,
+  type Runtime,
+  type TaskDefinition,
+  type TaskLogger,
+  type TaskRequest,
+  type TaskResolver,
+  type TaskState,
+} from '@lovage/core';
+import type { Commitment } from './committer.js';
+import type { Held, Intake } from './intake.js';
+
+/** What all executions of a worker share. */
+export interface ExecutionContext {
+  readonly worker: string;
+  readonly resolver: TaskResolver;
+  readonly runtime: Runtime;
+  readonly maxSize: number;
+  logOf(request: TaskRequest): TaskLogger;
+  /** A state on the way, to be written if it can be. */
+  note(completion: Completion): void;
+  settled(execution: Execution, result: CommitResult): void;
+}
+
+/**
+ * Where an execution is: `waiting` for its look-up or a slot, `running`, `committing` its outcome; then `settled`, or `returned`
+ * to its queue, after which nothing of it may be written.
+ */
+export type ExecutionPhase = 'waiting' | 'running' | 'committing' | 'settled' | 'returned';
+
+/** One task held by this worker, from its admission until its deliveries are settled. */
+export class Execution implements ExecutionHost, Commitment {
+  readonly request: TaskRequest;
+  readonly definition: TaskDefinition;
+  phase: ExecutionPhase = 'waiting';
+  readonly #context: ExecutionContext;
+  readonly #intake: Intake;
+  readonly #delivery: Delivery;
+  #copies: Held[] | null = null;
+  #completion: Completion | null = null;
+  #startedAt: number | null = null;
+  #controller: AbortController | null = null;
+  #abortReason: unknown;
+  #log: TaskLogger | null = null;
+
+  constructor(
+    held: Held,
+    task: { readonly request: TaskRequest; readonly definition: TaskDefinition },
+    context: ExecutionContext,
+  ) {
+    this.#intake = held.intake;
+    this.#delivery = held.delivery;
+    this.request = task.request;
+    this.definition = task.definition;
+    this.#context = context;
+  }
+
+  get resolver(): TaskResolver {
+    return this.#context.resolver;
+  }
+
+  get runtime(): Runtime {
+    return this.#context.runtime;
+  }
+
+  /** Made when a task first asks for it: most never do. */
+  get signal(): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = new AbortController();
+      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  get log(): TaskLogger {
+    return (this.#log ??= this.#context.logOf(this.request));
+  }
+
+  /** How long the task has run, in milliseconds; null: it has not started. */
+  get runtimeMs(): number | null {
+    return this.#startedAt === null ? null : this.#context.runtime.monotonic() - this.#startedAt;
+  }
+
+  get ignoresResult(): boolean {
+    return this.request.ignoreResult ?? this.definition.ignoreResult;
+  }
+
+  /** The task was told to stop and has heard it: a failure now says nothing about the task. */
+  get interrupted(): boolean {
+    return this.#controller?.signal.aborted ?? false;
+  }
+
+  get completion(): Completion {
+    return this.#completion as Completion;
+  }
+
+  set completion(completion: Completion) {
+    this.#completion = completion;
+  }
+
+  begin(): void {
+    this.phase = 'running';
+    this.#startedAt = this.#context.runtime.monotonic();
+  }
+
+  /** Tells the task that the worker can wait no longer. */
+  abort(reason: unknown): void {
+    this.#abortReason = reason;
+    this.#controller?.abort(reason);
+  }
+
+  reportProgress(json: string): void {
+    // A task that goes on after it has ended, or was given up, has nothing more to say.
+    if (this.phase === 'running') this.note('PROGRESS', json);
+  }
+
+  /** Writes a state on the way, unless nothing of this task is stored. */
+  note(state: TaskState, progressJson = 'null'): void {
+    if (this.ignoresResult) return;
+    const { worker, maxSize } = this.#context;
+    this.#context.note(
+      stateWrite(this.request, state, {
+        definition: this.definition,
+        worker,
+        maxSize,
+        runtimeMs: this.runtimeMs,
+        ...(state === 'PROGRESS' ? { progressJson } : {}),
+      }),
+    );
+  }
+
+  /** Another copy of the same message: it shares this execution's end. */
+  takeOver(copy: Held): void {
+    (this.#copies ??= []).push(copy);
+  }
+
+  settled(result: CommitResult): void {
+    this.#context.settled(this, result);
+  }
+
+  /** Acknowledges every copy. */
+  acknowledge(): void {
+    this.phase = 'settled';
+    this.#intake.settle(this.#delivery);
+    for (const { intake, delivery } of this.#copies ?? []) intake.settle(delivery);
+  }
+
+  /** Gives it up: every copy, to be handed back; the outcome, if one comes, is dropped. */
+  giveUp(): readonly Held[] {
+    this.phase = 'returned';
+    return [{ intake: this.#intake, delivery: this.#delivery }, ...(this.#copies ?? [])];
+  }
+}

@@ -1,0 +1,78 @@
+import type { Consumer, Delivery, Transport } from '@lovage/core';
+
+/** A delivery and where it must be settled. */
+export interface Held {
+  readonly intake: Intake;
+  readonly delivery: Delivery;
+}
+
+export interface IntakeOptions {
+  /** The queue that is consumed: the task queue itself, or its `.lost`. */
+  readonly source: string;
+  readonly prefetch: number;
+  readonly receive: (intake: Intake, deliveries: readonly Delivery[]) => void;
+}
+
+/** The worker's end of one queue: receives deliveries, and acknowledges together what was settled in one turn of the event loop. */
+export class Intake {
+  /** The task queue; that of a `.lost` queue is the one its messages were lost from. */
+  readonly queue: string;
+  #consumer: Consumer | null = null;
+  #settled: Delivery[] = [];
+  #scheduled = false;
+  #closed = false;
+  readonly #flush = () => this.flush();
+
+  constructor(queue: string) {
+    this.queue = queue;
+  }
+
+  async open(transport: Transport, { source, prefetch, receive }: IntakeOptions): Promise<void> {
+    this.#consumer = await transport.consume({
+      queue: source,
+      prefetch,
+      onDeliveries: (deliveries) => receive(this, deliveries),
+    });
+    this.flush();
+    // The worker was stopped while it still waited for the broker's answer.
+    if (this.#closed) await this.#consumer.close();
+  }
+
+  /** False while the consumer is being restored, and after `cancel`. */
+  get consuming(): boolean {
+    return this.#consumer?.consuming ?? false;
+  }
+
+  /** This delivery is done with: it is acknowledged in this turn of the event loop. */
+  settle(delivery: Delivery): void {
+    this.#settled.push(delivery);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#flush);
+  }
+
+  /** Acknowledges at once what was settled. */
+  flush(): void {
+    this.#scheduled = false;
+    // Deliveries may come, and be done with, before the broker's answer to `consume`.
+    if (this.#consumer === null || this.#settled.length === 0) return;
+    const settled = this.#settled;
+    this.#settled = [];
+    this.#consumer.ack(settled);
+  }
+
+  /** Hands deliveries back to the queue; only after `cancel`. */
+  requeue(deliveries: readonly Delivery[]): void {
+    this.#consumer?.requeue(deliveries);
+  }
+
+  async cancel(): Promise<void> {
+    await this.#consumer?.cancel();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.flush();
+    await this.#consumer?.close();
+  }
+}

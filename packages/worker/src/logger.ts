@@ -1,0 +1,65 @@
+import type { Writable } from 'node:stream';
+import { inspect } from 'node:util';
+import { createLogger as createWinstonLogger, format, transports, type Logger } from 'winston';
+
+export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
+
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface LoggerOptions {
+  /** The least important level that is written. */
+  readonly level: LogLevel;
+  /** `text`: a line for people; `json`: a line for machines, with keys time, level, message and whatever was logged with it. */
+  readonly format: 'text' | 'json';
+  /** Colours the level; for `text` on a terminal. */
+  readonly color: boolean;
+  /** Where lines go. Default: standard error. */
+  readonly stream?: Writable;
+}
+
+/** What a task or an event logs beside its message. */
+interface Line {
+  readonly level: string;
+  readonly message: unknown;
+  readonly time?: string;
+  readonly event?: string;
+  readonly task?: string;
+  readonly id?: string;
+}
+
+const COLORS: Readonly<Record<string, number>> = { error: 31, warn: 33, info: 32, debug: 90 };
+
+/** A winston logger for a worker: logs its tasks' own lines as `task[id]: message`. */
+export function createLogger(options: LoggerOptions): Logger {
+  const time = format.timestamp({ alias: 'time', format: () => new Date().toISOString() });
+  return createWinstonLogger({
+    level: options.level,
+    levels: Object.fromEntries(LOG_LEVELS.map((level, index) => [level, index])),
+    format:
+      options.format === 'json'
+        ? format.combine(time, dropTimestamp(), format.json())
+        : format.combine(
+            time,
+            dropTimestamp(),
+            format.printf((info) => textLine(info as unknown as Line, options.color)),
+          ),
+    transports: [new transports.Stream({ stream: options.stream ?? process.stderr, eol: '\n' })],
+    exitOnError: false,
+  });
+}
+
+// winston writes both `timestamp` and its alias.
+const dropTimestamp = format((info) => {
+  delete info['timestamp'];
+  return info;
+});
+
+function textLine({ level, message, time, event, task, id, ...rest }: Line, color: boolean): string {
+  const name = level.toUpperCase().padEnd(5);
+  const shown = color ? `\u001b[${COLORS[level] ?? 0}m${name}\u001b[0m` : name;
+  // An event's message says it all; its keys are for machines.
+  if (event !== undefined) return `${time} ${shown} ${String(message)}`;
+  const who = task === undefined ? '' : `${task}[${id ?? '?'}]: `;
+  const meta = Object.keys(rest).length === 0 ? '' : ` ${inspect({ ...rest }, { breakLength: Infinity, depth: 4 })}`;
+  return `${time} ${shown} ${who}${String(message)}${meta}`;
+}

@@ -1,0 +1,102 @@
+import {
+  LovageError,
+  completionOf,
+  isLovageError,
+  type Delivery,
+  type EventSink,
+  type Message,
+  type Outcome,
+  type TaskRegistry,
+  type TaskRequest,
+} from '@lovage/core';
+import { readTask } from './admission.js';
+import { announce } from './announce.js';
+import type { Committer } from './committer.js';
+import type { DeadLetters } from './dead-letters.js';
+import type { Held, Intake } from './intake.js';
+
+export interface LostMessagesOptions {
+  readonly tasks: TaskRegistry;
+  /** null: nothing is stored. */
+  readonly committer: Committer | null;
+  readonly deadLetters: DeadLetters;
+  readonly events: EventSink;
+  readonly worker: string;
+  readonly maxSize: number;
+}
+
+/**
+ * Takes up what the broker took out of a queue (rule 6), so that it swallows nothing: the record is written first (expired → REVOKED, anything
+ * else → FAILURE), then the message goes to `<queue>.dead`, then it is acknowledged.
+ */
+export class LostMessages {
+  readonly #options: LostMessagesOptions;
+
+  constructor(options: LostMessagesOptions) {
+    this.#options = options;
+  }
+
+  readonly receive = (intake: Intake, deliveries: readonly Delivery[]): void => {
+    for (const delivery of deliveries) this.#take({ intake, delivery });
+  };
+
+  #take(held: Held): void {
+    const { queue } = held.intake;
+    const { committer, tasks, deadLetters } = this.#options;
+    const lost = lossOf(held.delivery.message);
+    const request = readTask({ ...held.delivery.message, queue });
+    if (typeof request === 'string')
+      return deadLetters.push({ held, id: null, reason: `${reasonText(lost)}; and it cannot be read: ${request}` });
+    const letter = { held, id: request.id, reason: reasonText(lost) };
+    const ignored = request.ignoreResult ?? tasks.get(request.task)?.ignoreResult ?? false;
+    // Without the broker's word on it somebody put the message here by hand: that ends no task.
+    if (committer === null || ignored || lost === null) return deadLetters.push(letter);
+    this.#record(request, lost, () => deadLetters.push(letter));
+  }
+
+  #record(request: TaskRequest, lost: string, done: () => void): void {
+    const { events, worker, maxSize, tasks, committer } = this.#options;
+    const definition = tasks.get(request.task) ?? null;
+    const completion = completionOf(request, outcomeOf(request, lost), {
+      definition,
+      worker,
+      maxSize,
+      runtimeMs: null,
+    });
+    if (completion === null) return done();
+    const commitment = {
+      completion,
+      settled: (result: unknown) => {
+        if (result === 'applied') announce(events, request, commitment.completion);
+        else if (isLovageError(result))
+          events.emit('warning', {
+            message: `the record of lost task ${request.task} could not be stored`,
+            error: result,
+          });
+        done();
+      },
+    };
+    committer?.push(commitment);
+  }
+}
+
+function outcomeOf({ queue }: TaskRequest, lost: string): Outcome {
+  if (lost === 'expired') return { kind: 'revoked', reason: 'expired' };
+  const what = `the broker took the message out of queue '${queue}' (${lost})`;
+  const hint = lost === 'delivery_limit' ? ': workers took it over and over and none ended it' : '';
+  return { kind: 'failure', error: new LovageError('LOVAGE_MESSAGE_LOST', what + hint) };
+}
+
+function reasonText(lost: string | null): string {
+  return lost === null
+    ? 'found in the queue of lost messages, without a word of the broker (header x-death)'
+    : `lost: the broker took it out of its queue (${lost})`;
+}
+
+/** Why the broker took a message out, by its x-death header (the newest entry first): expired, delivery_limit, rejected, maxlen. */
+function lossOf({ headers }: Message): string | null {
+  const deaths = headers['x-death'];
+  const newest: unknown = Array.isArray(deaths) ? deaths[0] : null;
+  const reason = typeof newest === 'object' && newest !== null ? (newest as { reason?: unknown }).reason : null;
+  return typeof reason === 'string' ? reason : null;
+}

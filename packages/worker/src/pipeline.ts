@@ -1,0 +1,228 @@
+import {
+  completionOf,
+  executeTask,
+  isFinalState,
+  isLovageError,
+  type CommitResult,
+  type Completion,
+  type Delivery,
+  type EventBus,
+  type Outcome,
+  type ResultBackend,
+  type Runtime,
+  type Settings,
+  type TaskLogger,
+  type TaskRecord,
+  type TaskRegistry,
+  type TaskRequest,
+  type TaskResolver,
+  type Transport,
+} from '@lovage/core';
+import { admit } from './admission.js';
+import { announce } from './announce.js';
+import { Committer } from './committer.js';
+import { DeadLetters } from './dead-letters.js';
+import { Execution, type ExecutionContext, type ExecutionPhase } from './execution.js';
+import { Executions } from './executions.js';
+import type { Held, Intake } from './intake.js';
+import { LookUps } from './look-ups.js';
+import { Retrier } from './retrier.js';
+import { Slots } from './slots.js';
+
+export interface PipelineOptions {
+  readonly worker: string;
+  readonly concurrency: number;
+  readonly settings: Settings;
+  readonly tasks: TaskRegistry;
+  readonly transport: Transport;
+  /** null: nothing is stored. */
+  readonly results: ResultBackend | null;
+  readonly resolver: TaskResolver;
+  readonly events: EventBus;
+  readonly runtime: Runtime;
+  readonly logOf: (request: TaskRequest) => TaskLogger;
+}
+
+/**
+ * What a delivery goes through, whatever its queue: admitted, looked up if suspicious, run in a slot, committed in a batch, acknowledged.
+ * Each step is a module of its own; this one is the arrows between them. Every delivery leaves by exactly one of three ways: acknowledged after
+ * its commit, moved to the dead-letter queue, or handed back.
+ */
+export class Pipeline {
+  readonly #options: PipelineOptions;
+  readonly #context: ExecutionContext;
+  readonly #executions = new Executions();
+  readonly #slots: Slots<Execution>;
+  readonly #lookUps: LookUps | null;
+  readonly #closing = new AbortController();
+  /** null: nothing is stored. */
+  readonly committer: Committer | null;
+  readonly deadLetters: DeadLetters;
+
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+    const { results, runtime, events, worker, transport, settings } = options;
+    const retrier = (what: string) => new Retrier({ what, events, runtime, signal: this.#closing.signal });
+    this.#slots = new Slots(options.concurrency, (execution) => void this.#run(execution));
+    this.deadLetters = new DeadLetters({ transport, events, runtime, worker, retrier: retrier('moving dead letters') });
+    this.committer = results === null ? null : new Committer(results, retrier('storing results'));
+    this.#lookUps =
+      results === null
+        ? null
+        : new LookUps({
+            results,
+            retrier: retrier('looking up redelivered tasks'),
+            found: (execution, record) => this.#lookedUp(execution, record),
+          });
+    this.#context = {
+      worker,
+      runtime,
+      resolver: options.resolver,
+      maxSize: settings.results?.maxSize ?? Infinity,
+      logOf: options.logOf,
+      note: (completion) => this.committer?.note(completion),
+      settled: (execution, result) => this.#settled(execution, result),
+    };
+  }
+
+  /** How many tasks run now. */
+  get running(): number {
+    return this.#slots.running;
+  }
+
+  readonly receive = (intake: Intake, deliveries: readonly Delivery[]): void => {
+    for (const delivery of deliveries) this.#admit({ intake, delivery });
+  };
+
+  /** Nothing more starts. */
+  pause(): void {
+    this.#slots.pause();
+  }
+
+  /** Resolves when no task runs. */
+  idle(): Promise<void> {
+    return this.#slots.idle();
+  }
+
+  /** Tells every running task that the worker can wait no longer. */
+  abort(reason: unknown): void {
+    for (const execution of this.#executions.in('running')) execution.abort(reason);
+  }
+
+  /** Hands back, to their queues, the deliveries of all executions in a phase; their outcomes are dropped. Returns how many executions. */
+  handBack(phase: ExecutionPhase): number {
+    const executions = this.#executions.in(phase);
+    if (phase === 'waiting') this.#slots.clear();
+    this.#giveUp(executions);
+    return executions.length;
+  }
+
+  /** Resolves when all that has ended is committed, and all that is dead is moved. */
+  async settledAll(): Promise<void> {
+    await this.committer?.idle();
+    await this.deadLetters.idle();
+  }
+
+  /** Ends all retrying. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  #admit(held: Held): void {
+    const { tasks, runtime, events, settings } = this.#options;
+    const { message, redelivered } = held.delivery;
+    const decision = admit(message, tasks, runtime.now());
+    if (decision.kind === 'dead') {
+      this.deadLetters.push({ held, id: decision.id, reason: decision.reason });
+      return;
+    }
+    const { request } = decision;
+    const current = this.#executions.find(request);
+    if (current !== undefined) {
+      current.takeOver(held);
+      events.emit('task:duplicate', { request });
+      return;
+    }
+    const execution = new Execution(held, decision, this.#context);
+    this.#executions.add(execution);
+    if (events.has('task:received')) events.emit('task:received', { request });
+    if (decision.kind === 'revoked') {
+      this.#end(execution, { kind: 'revoked', reason: decision.reason });
+    } else if (this.#lookUps !== null && (redelivered || request.republished)) {
+      this.#lookUps.push(execution);
+    } else {
+      if (settings.worker.trackReceived) execution.note('RECEIVED');
+      this.#slots.push(execution);
+    }
+  }
+
+  #lookedUp(execution: Execution, record: TaskRecord | undefined): void {
+    if (execution.phase !== 'waiting') return;
+    if (record !== undefined && hasEnded(record, execution.request)) this.#settled(execution, 'superseded');
+    else this.#slots.push(execution);
+  }
+
+  // Never rejects: executeTask is total, and what its outcome leaves behind is as well.
+  async #run(execution: Execution): Promise<void> {
+    const { events, settings } = this.#options;
+    const { request, definition } = execution;
+    execution.begin();
+    if (settings.worker.trackStarted) execution.note('STARTED');
+    if (events.has('task:started')) events.emit('task:started', { request });
+    const outcome = await executeTask(request, definition, execution);
+    // Handed back meanwhile: somebody else's now.
+    if (execution.phase === 'running') {
+      // A task that failed once it was told to stop is not at fault: another worker runs it.
+      if (outcome.kind === 'failure' && execution.interrupted) this.#giveUp([execution]);
+      else this.#end(execution, outcome);
+    }
+    this.#slots.release();
+  }
+
+  #end(execution: Execution, outcome: Outcome): void {
+    const completion = this.#completionOf(execution, outcome);
+    execution.phase = 'committing';
+    execution.completion = completion;
+    if (this.committer === null || execution.ignoresResult) this.#settled(execution, 'applied');
+    else this.committer.push(execution);
+  }
+
+  #settled(execution: Execution, result: CommitResult): void {
+    if (execution.phase === 'returned') return;
+    this.#executions.delete(execution);
+    const { events } = this.#options;
+    if (isLovageError(result)) {
+      const reason = `its record cannot be stored: ${result.message}`;
+      for (const held of execution.giveUp()) this.deadLetters.push({ held, id: execution.request.id, reason });
+      return;
+    }
+    execution.acknowledge();
+    if (result === 'applied') announce(events, execution.request, execution.completion);
+    else events.emit('task:duplicate', { request: execution.request });
+  }
+
+  #completionOf(execution: Execution, outcome: Outcome): Completion {
+    const { worker, maxSize } = this.#context;
+    const { request, definition, runtimeMs } = execution;
+    return completionOf(request, outcome, { definition, worker, maxSize, runtimeMs }) as Completion;
+  }
+
+  #giveUp(executions: readonly Execution[]): void {
+    const byIntake = new Map<Intake, Delivery[]>();
+    for (const execution of executions) {
+      this.#executions.delete(execution);
+      for (const { intake, delivery } of execution.giveUp()) {
+        const deliveries = byIntake.get(intake) ?? [];
+        byIntake.set(intake, deliveries);
+        deliveries.push(delivery);
+      }
+    }
+    for (const [intake, deliveries] of byIntake) intake.requeue(deliveries);
+  }
+}
+
+// Final at this attempt or a later one; or of a later attempt, whose own message runs it (rule 2).
+function hasEnded(record: TaskRecord, request: TaskRequest): boolean {
+  if (record.attempt > request.attempt) return true;
+  return record.attempt === request.attempt && isFinalState(record.state);
+}

@@ -1,0 +1,67 @@
+import { LovageError } from '@lovage/core';
+import { Deadline } from './deadline.js';
+import type { Intake } from './intake.js';
+import type { Pipeline } from './pipeline.js';
+import type { Retention } from './retention.js';
+import type { StopReport } from './worker-options.js';
+
+/** What a started worker is made of. */
+export interface WorkerParts {
+  readonly pipeline: Pipeline;
+  readonly intakes: readonly Intake[];
+  readonly retention: Retention | null;
+}
+
+/** How long aborted tasks have to end, and what has ended to be committed, once the deadline has passed. */
+const GRACE_MS = 1_000;
+
+/** Stops a worker's parts in order, against one deadline (rule 11). Every delivery ends acknowledged or back in its queue. */
+export async function shutDown({ pipeline, intakes, retention }: WorkerParts, deadline: Deadline): Promise<StopReport> {
+  const running = pipeline.running;
+
+  // 1. Stop consuming, and await the broker's word: a delivery handed back before it would come straight here again.
+  pipeline.pause();
+  await soon(deadline, Promise.all(intakes.map((intake) => intake.cancel())));
+
+  // 2. Hand back what has not started.
+  const returned = pipeline.handBack('waiting');
+
+  // 3. Let running tasks finish.
+  if (!(await deadline.within(pipeline.idle()))) {
+    // 4. Abort their signals; those that listen end now.
+    pipeline.abort(
+      new LovageError(
+        'LOVAGE_STOPPED',
+        'the worker is stopping and can wait no longer; the task will run again elsewhere',
+      ),
+    );
+    await within(GRACE_MS, pipeline.idle());
+  }
+
+  // 5. Hand the rest back; their outcomes are dropped.
+  let abandoned = pipeline.handBack('running');
+  const finished = running - abandoned;
+
+  // 6. Commit what has ended. A database that is away until the deadline gets it all back through the queue.
+  await soon(deadline, pipeline.settledAll());
+  pipeline.close();
+  abandoned += pipeline.handBack('committing');
+
+  // 7. Acknowledge.
+  for (const intake of intakes) intake.flush();
+
+  // 8. Close.
+  await within(GRACE_MS, Promise.all([retention?.stop(), ...intakes.map((intake) => intake.close())]));
+  return { finished, abandoned, returned };
+}
+
+/** Until the deadline, and for a short grace if that has passed. */
+async function soon(deadline: Deadline, work: Promise<unknown>): Promise<void> {
+  if (!(await deadline.within(work))) await within(GRACE_MS, work);
+}
+
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const grace = new Deadline(ms);
+  await grace.within(work);
+  grace.pass();
+}

@@ -1,0 +1,68 @@
+/** Runs at most `size` items at once; the rest wait in the order they came. */
+export class Slots<T> {
+  readonly #size: number;
+  readonly #start: (item: T) => void;
+  #waiting: T[] = [];
+  #head = 0;
+  #running = 0;
+  #paused = false;
+  #idle: (() => void)[] = [];
+
+  /** @param start begins an item and returns at once; `release` must follow once, when it has ended. */
+  constructor(size: number, start: (item: T) => void) {
+    this.#size = size;
+    this.#start = start;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  push(item: T): void {
+    if (this.#running >= this.#size || this.#paused) {
+      this.#waiting.push(item);
+      return;
+    }
+    this.#running += 1;
+    this.#start(item);
+  }
+
+  /** Gives a slot back; the next that waits takes it. */
+  release(): void {
+    if (this.#head < this.#waiting.length && !this.#paused) {
+      this.#start(this.#next());
+      return;
+    }
+    this.#running -= 1;
+    if (this.#running > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** Nothing starts from now on. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  /** Forgets what waits. */
+  clear(): void {
+    this.#waiting = [];
+    this.#head = 0;
+  }
+
+  /** Resolves when nothing runs. */
+  idle(): Promise<void> {
+    return this.#running === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  // A head index instead of shift(), which moves a long array at each call.
+  #next(): T {
+    const item = this.#waiting[this.#head] as T;
+    this.#head += 1;
+    if (this.#head === this.#waiting.length) this.clear();
+    else if (this.#head >= 1024) {
+      this.#waiting = this.#waiting.slice(this.#head);
+      this.#head = 0;
+    }
+    return item;
+  }
+}

@@ -1,0 +1,83 @@
+import { LovageError, expected, parseDuration, type Duration, type Settings, type TaskLogger } from '@lovage/core';
+
+/** Where a worker's tasks log to. A winston logger is one. */
+export interface WorkerLogger extends TaskLogger {
+  child(meta: object): TaskLogger;
+}
+
+/** What a worker does otherwise than the app's configuration says. */
+export interface WorkerOptions {
+  /** Tasks that run at once. At least 1. Default: `worker.concurrency`. */
+  readonly concurrency?: number;
+  /** Deliveries held for each queue, 1 to 65,535. Default: `worker.prefetch`. */
+  readonly prefetch?: number;
+  /** The queues to consume. Default: `worker.queues`, or else all that the app knows of. */
+  readonly queues?: readonly string[];
+  /** How long running tasks may go on after `stop`. Default: `worker.shutdownTimeout`. */
+  readonly shutdownTimeout?: Duration;
+  /** How long the first connections are tried, in milliseconds; 0: one attempt. Default: `broker.connectRetryFor`, `results.connectRetryFor`. */
+  readonly retryForMs?: number;
+  /** What `TaskContext.log` writes to. Default: a text logger to standard error at level info. */
+  readonly logger?: WorkerLogger;
+}
+
+/** A worker that is ready: what a banner shows. URLs are masked. */
+export interface WorkerInfo {
+  /** `<app>@<host>:<pid>`. */
+  readonly name: string;
+  readonly app: string;
+  readonly broker: string;
+  /** null: nothing is stored. */
+  readonly results: string | null;
+  readonly queues: readonly string[];
+  readonly concurrency: number;
+  readonly prefetch: number;
+  /** The names of the tasks it runs. */
+  readonly tasks: readonly string[];
+}
+
+export interface StopOptions {
+  /** true: running tasks are given no more time than it takes to hear that they must end. */
+  readonly now?: boolean;
+  /** Told in the event `worker:stopping`, such as 'SIGTERM'. */
+  readonly reason?: string;
+}
+
+export interface StopReport {
+  /** Tasks that were running when `stop` was called, and ended in time. */
+  readonly finished: number;
+  /** Tasks that ran, or whose outcome could not be stored, when time was up: handed back to their queues, to run again. */
+  readonly abandoned: number;
+  /** Tasks that had not started: handed back to their queues. */
+  readonly returned: number;
+}
+
+/** A worker's numbers, resolved. */
+export interface WorkerLimits {
+  readonly concurrency: number;
+  readonly prefetch: number;
+  readonly shutdownTimeoutMs: number;
+}
+
+const MAX_PREFETCH = 65_535;
+
+/** @throws LOVAGE_USAGE for a number that cannot be. */
+export function resolveLimits(options: WorkerOptions, { worker }: Settings): WorkerLimits {
+  const concurrency = atLeastOne(options.concurrency ?? worker.concurrency, 'concurrency', Number.MAX_SAFE_INTEGER);
+  // Well above what runs, so that a batch of acknowledgements never leaves the slots without work.
+  const prefetch = options.prefetch ?? worker.prefetch ?? Math.min(4 * concurrency, 2_000);
+  return {
+    concurrency,
+    prefetch: atLeastOne(prefetch, 'prefetch', MAX_PREFETCH),
+    shutdownTimeoutMs:
+      options.shutdownTimeout === undefined
+        ? worker.shutdownTimeoutMs
+        : parseDuration(options.shutdownTimeout, 'shutdownTimeout'),
+  };
+}
+
+function atLeastOne(value: number, what: string, most: number): number {
+  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
+  const range = most === Number.MAX_SAFE_INTEGER ? 'an integer ≥ 1' : `an integer from 1 to ${most}`;
+  throw new LovageError('LOVAGE_USAGE', expected(what, range, value));
+}
