@@ -1,0 +1,51 @@
+// The same work as hand-written.mjs with Lovage: the app that `lovage worker -A` runs, and, called with `enqueue QUEUE COUNT`, its caller.
+import { Lovage, Task } from 'lovage';
+
+class Add {
+  async run(x, y) {
+    return x + y;
+  }
+}
+Task({ name: 'bench.add' })(Add);
+
+export const app = new Lovage({ name: 'bench' });
+app.configFromObject(process.env, { namespace: 'LOVAGE' });
+app.register(Add);
+
+const [mode, queue, count] = process.argv.slice(2);
+if (mode === 'enqueue' || mode === 'enqueue-many') {
+  const tasks = Number(count);
+  const add = app.task(Add).with({ queue });
+  await app.connectBroker();
+  const started = performance.now();
+  if (mode === 'enqueue') await pipelined(add, tasks);
+  else
+    for (let n = 0; n < tasks; n += 1000)
+      await add.delayMany(Array.from({ length: Math.min(1000, tasks - n) }, (_, i) => [n + i, 1]));
+  console.log(JSON.stringify({ perSecond: tasks / ((performance.now() - started) / 1000) }));
+  await app.stop();
+}
+
+async function pipelined(add, tasks) {
+  const WINDOW = 1000;
+  let inFlight = 0;
+  let resume = null;
+  let failure = null;
+  for (let n = 0; n < tasks; n++) {
+    if (inFlight >= WINDOW) await new Promise((resolve) => (resume = resolve));
+    if (failure !== null) throw failure;
+    inFlight++;
+    add.delay(n, 1).then(
+      () => {
+        inFlight--;
+        resume?.();
+        resume = null;
+      },
+      (error) => {
+        failure = error;
+        resume?.();
+      },
+    );
+  }
+  while (inFlight > 0) await new Promise((resolve) => (resume = resolve));
+}
