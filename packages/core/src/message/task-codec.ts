@@ -1,0 +1,230 @@
+import { isUtf8 } from 'node:buffer';
+import { LovageError, expected, show } from '../errors/lovage-error.js';
+import { isoText, parseIsoDate } from '../payload/iso-date.js';
+import { parseJson } from '../payload/parse-json.js';
+import { sanitizeText } from '../payload/storable.js';
+import type { Headers, HeaderValue, Message } from './message.js';
+import type { TaskEnvelope, TaskRequest } from './task-request.js';
+
+/** Celery's limit for argsrepr and kwargsrepr. */
+const REPR_LENGTH = 1024;
+
+/** Ids and task names are columns and headers. */
+const NAME_LENGTH = 255;
+
+const EMBED = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}';
+
+const NO_HEADERS: Headers = Object.freeze({});
+
+/** The headers of protocol 2 and our own two; every other is the caller's. */
+const PROTOCOL_HEADERS: ReadonlySet<string> = new Set([
+  'lang',
+  'task',
+  'id',
+  'shadow',
+  'eta',
+  'expires',
+  'group',
+  'group_index',
+  'retries',
+  'timelimit',
+  'root_id',
+  'parent_id',
+  'argsrepr',
+  'kwargsrepr',
+  'origin',
+  'ignore_result',
+  'replaced_task_nesting',
+  'stamped_headers',
+  'stamps',
+  'compression',
+  'attempt',
+  'republished',
+]);
+
+/** What RabbitMQ adds on the way: dead-lettering and delivery counts. Sent on with a retry, `x-death` would stop it as a cycle. */
+const BROKER_HEADER = /^x-(?:(?:first-|last-)?death(?:-|$)|delivery-count$|acquired-count$|opt-)/;
+
+/** True for a header that a caller cannot set: the protocol's, or one that the broker writes. */
+export function isReservedHeader(name: string): boolean {
+  return PROTOCOL_HEADERS.has(name) || name === '__proto__' || BROKER_HEADER.test(name);
+}
+
+/**
+ * One call as a message of Celery's task protocol 2 (celery/app/amqp.py:as_task_v2), which Celery's workers read too. `argsJson` and
+ * `kwargsJson` are the texts of `encodeArgs` and `encodeKwargs`. Beside the protocol's headers it has `attempt` where that is not
+ * `retries`, and `republished` where that is true. Throws LOVAGE_USAGE if one of the caller's headers is reserved.
+ */
+export function encodeTask(envelope: TaskEnvelope, argsJson: string, kwargsJson: string): Message {
+  for (const name in envelope.headers) {
+    if (!isReservedHeader(name)) continue;
+    throw new LovageError(
+      'LOVAGE_USAGE',
+      `expected a header of the caller's own, got ${show(name)}, which is reserved`,
+    );
+  }
+  const headers: Record<string, HeaderValue> = {
+    ...envelope.headers,
+    lang: 'js',
+    task: envelope.task,
+    id: envelope.id,
+    shadow: envelope.shadow,
+    eta: envelope.eta === null ? null : isoText(envelope.eta),
+    expires: envelope.expires === null ? null : isoText(envelope.expires),
+    group: envelope.groupId,
+    group_index: null,
+    retries: envelope.retries,
+    timelimit: [null, null],
+    root_id: envelope.rootId,
+    parent_id: envelope.parentId,
+    argsrepr: clip(argsJson),
+    kwargsrepr: clip(kwargsJson),
+    origin: envelope.origin,
+    ignore_result: envelope.ignoreResult,
+    replaced_task_nesting: 0,
+    stamped_headers: null,
+    stamps: {},
+  };
+  if (envelope.attempt !== envelope.retries) headers['attempt'] = envelope.attempt;
+  if (envelope.republished) headers['republished'] = true;
+  return {
+    queue: envelope.queue,
+    headers,
+    contentType: 'application/json',
+    contentEncoding: 'utf-8',
+    correlationId: envelope.id,
+    replyTo: envelope.replyTo,
+    priority: envelope.priority,
+    body: Buffer.from(`[${argsJson}, ${kwargsJson}, ${EMBED}]`, 'utf8'),
+  };
+}
+
+/**
+ * Reads a task message of protocol 2, from whichever producer. What producers leave out has Celery's default (`attempt`: the retries;
+ * `root_id`: the own id); times without an offset are UTC. Arguments stay wire values, tags in place. Throws LOVAGE_MESSAGE with the
+ * reason if this is no such message, or if it asks for what cannot be done here (compression, another content type, follow-ups).
+ */
+export function decodeTask(message: Message): TaskRequest {
+  const { headers } = message;
+  const task = name(headers['task'], 'the task header', 'it is no message of task protocol 2');
+  const id = name(headers['id'] ?? message.correlationId, 'the id header', 'a task needs an id');
+  checkContent(message);
+  const [args, kwargs] = bodyOf(message);
+  const retries = count(headers['retries'], 'the retries header', 0);
+  return {
+    id,
+    task,
+    queue: message.queue,
+    attempt: count(headers['attempt'], 'the attempt header', retries),
+    retries,
+    expires: instant(headers['expires'], 'the expires header'),
+    eta: instant(headers['eta'], 'the eta header'),
+    parentId: optionalText(headers['parent_id']),
+    rootId: optionalText(headers['root_id']) ?? id,
+    groupId: optionalText(headers['group']),
+    priority: message.priority,
+    shadow: optionalText(headers['shadow']),
+    ignoreResult: typeof headers['ignore_result'] === 'boolean' ? headers['ignore_result'] : null,
+    replyTo: message.replyTo,
+    republished: headers['republished'] === true,
+    origin: optionalText(headers['origin']) ?? '',
+    headers: callerHeaders(headers),
+    args,
+    kwargs,
+  };
+}
+
+/** The task's id if the message has a usable one, even where `decodeTask` refuses it. */
+export function taskIdOf(message: Message): string | null {
+  const id = message.headers['id'] ?? message.correlationId;
+  return isName(id) ? id : null;
+}
+
+function checkContent(message: Message): void {
+  const type = message.contentType.split(';', 1)[0]?.trim().toLowerCase();
+  if (type !== 'application/json') {
+    throw refuse(`content type ${show(message.contentType)} is not accepted: send application/json`);
+  }
+  const encoding = message.contentEncoding.toLowerCase();
+  if (encoding !== 'utf-8' && encoding !== 'utf8' && encoding !== '') {
+    throw refuse(`content encoding ${show(message.contentEncoding)} is not accepted: send utf-8`);
+  }
+  const compression = message.headers['compression'];
+  if (compression !== undefined && compression !== null) {
+    throw refuse(`compression ${show(compression)} is not accepted: send the body as it is`);
+  }
+}
+
+function bodyOf(message: Message): readonly [readonly unknown[], Readonly<Record<string, unknown>>] {
+  const { body } = message;
+  if (!isUtf8(body)) throw refuse('expected the body to be UTF-8');
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
+  // What JavaScript wrote holds no integer that was exact and is not any more.
+  const parsed = parseJson(text, 'the body', { exactIntegers: message.headers['lang'] !== 'js' });
+  if (!Array.isArray(parsed)) throw refuse(expected('the body', 'an array [args, kwargs, embed]', parsed));
+  const [args, kwargs, embed] = parsed as readonly unknown[];
+  if (!Array.isArray(args)) throw refuse(expected('args (the first item of the body)', 'an array', args));
+  if (!isObject(kwargs)) throw refuse(expected('kwargs (the second item of the body)', 'an object', kwargs));
+  checkEmbed(embed);
+  return [args, kwargs];
+}
+
+/** Dropped in silence, follow-ups would be lost work. */
+function checkEmbed(embed: unknown): void {
+  if (embed === undefined || embed === null) return;
+  if (!isObject(embed)) throw refuse(expected('embed (the third item of the body)', 'an object', embed));
+  const carried = ['callbacks', 'errbacks', 'chain', 'chord'].filter((key) => {
+    const value = embed[key];
+    return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== null;
+  });
+  if (carried.length === 0) return;
+  throw refuse(`it carries follow-ups (${carried.join(', ')}) which this version cannot run: send each task by itself`);
+}
+
+function callerHeaders(headers: Headers): Headers {
+  let own: Record<string, HeaderValue> | undefined;
+  for (const key in headers) {
+    const value = headers[key];
+    if (value !== undefined && !isReservedHeader(key)) (own ??= {})[key] = value;
+  }
+  return own ?? NO_HEADERS;
+}
+
+function name(value: unknown, what: string, why: string): string {
+  if (isName(value)) return value;
+  throw refuse(`${why}: ${expected(what, `1 to ${NAME_LENGTH} characters that can be stored`, value)}`);
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= NAME_LENGTH && sanitizeText(value) === value;
+}
+
+function count(value: unknown, what: string, absent: number): number {
+  if (value === undefined || value === null) return absent;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 2 ** 31 - 1) return value;
+  throw refuse(expected(what, 'an integer ≥ 0', value));
+}
+
+function instant(value: unknown, what: string): Date | null {
+  if (value === undefined || value === null || value === '') return null;
+  const date = typeof value === 'string' ? parseIsoDate(value) : null;
+  if (date === null) throw refuse(expected(what, 'an ISO 8601 instant', value));
+  return date;
+}
+
+function optionalText(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? sanitizeText(value) : null;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** JSON is near enough to Python's repr for logs; a cut may fall within a surrogate pair. */
+function clip(json: string): string {
+  return json.length <= REPR_LENGTH ? json : sanitizeText(`${json.slice(0, REPR_LENGTH - 1)}…`);
+}
+
+function refuse(message: string): LovageError {
+  return new LovageError('LOVAGE_MESSAGE', message);
+}

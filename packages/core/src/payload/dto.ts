@@ -1,0 +1,105 @@
+import { createRequire } from 'node:module';
+import { types } from 'node:util';
+import { TransformationType, type ClassTransformOptions } from 'class-transformer';
+import type { DtoClass } from '../task/task-definition.js';
+import { LovageError } from '../errors/lovage-error.js';
+import { MAX_NESTING, hasToJson } from './wire-value.js';
+
+type ExecutorClass = new (
+  type: TransformationType,
+  options: ClassTransformOptions,
+) => {
+  transform(
+    source: unknown,
+    value: unknown,
+    targetType: unknown,
+    arrayType: unknown,
+    isMap: boolean,
+    level?: number,
+  ): unknown;
+};
+
+/** Said in full, so that a change of class-transformer's defaults changes nothing here. */
+const OPTIONS: ClassTransformOptions = {
+  enableCircularCheck: false,
+  enableImplicitConversion: false,
+  excludeExtraneousValues: false,
+  exposeDefaultValues: true,
+  exposeUnsetFields: true,
+  ignoreDecorators: false,
+};
+
+/**
+ * class-transformer's own executor, as plainToInstance and instanceToPlain use it, except that what the wire carries by itself stays
+ * as it is: unchanged, those two turn a Set into an array, a Map into an object or into nothing, and bytes into an object of indexes.
+ */
+const DtoTransform = createTransform();
+
+/** A plain object as an instance of the declared class, revived by class-transformer's decorators. */
+export function instanceOf(type: DtoClass, plain: unknown): unknown {
+  return new DtoTransform(TransformationType.PLAIN_TO_CLASS, { ...OPTIONS }).transform(
+    undefined,
+    plain,
+    type,
+    undefined,
+    false,
+  );
+}
+
+/** An instance of the declared class, or a plain object in its shape, as class-transformer's decorators want it sent. */
+export function plainOf(type: DtoClass, value: unknown): unknown {
+  return new DtoTransform(TransformationType.CLASS_TO_PLAIN, { ...OPTIONS, exposeUnsetFields: false }).transform(
+    undefined,
+    value,
+    // A subclass's own decorators count.
+    value instanceof type ? undefined : type,
+    undefined,
+    false,
+  );
+}
+
+function createTransform(): ExecutorClass {
+  const load = createRequire(__filename);
+  // The package exports its functions only, and they leave no way in.
+  const { TransformOperationExecutor } = load('class-transformer/cjs/TransformOperationExecutor.js') as {
+    TransformOperationExecutor: ExecutorClass;
+  };
+
+  return class DtoTransform extends TransformOperationExecutor {
+    readonly #reviving: boolean;
+
+    constructor(type: TransformationType, options: ClassTransformOptions) {
+      super(type, options);
+      this.#reviving = type === TransformationType.PLAIN_TO_CLASS;
+    }
+
+    // eslint-disable-next-line @typescript-eslint/max-params -- the overridden method's own
+    override transform(
+      source: unknown,
+      value: unknown,
+      targetType: unknown,
+      arrayType: unknown,
+      isMap: boolean,
+      level = 0,
+    ): unknown {
+      if (typeof value !== 'object' || value === null) {
+        return super.transform(source, value, targetType, arrayType, isMap, level);
+      }
+      if (level > MAX_NESTING) {
+        throw new LovageError('LOVAGE_PAYLOAD', `nesting deeper than ${MAX_NESTING} levels, or a cycle, cannot travel`);
+      }
+      const each = (item: unknown): unknown => this.transform(undefined, item, targetType, undefined, false, level + 1);
+      if (types.isMap(value)) return new Map([...value].map(([key, item]) => [key, each(item)]));
+      if (types.isSet(value)) return new Set([...value].map(each));
+      if (types.isUint8Array(value)) return value;
+      if (targetType === undefined && level > 0 && this.#travelsAsItIs(value)) return value;
+      return super.transform(source, value, targetType, arrayType, isMap, level);
+    }
+
+    /** Of a type nobody declared: on arrival plain data, which class-transformer would rebuild by its `constructor` key. */
+    #travelsAsItIs(value: object): boolean {
+      if (Array.isArray(value)) return false;
+      return this.#reviving || (hasToJson(value) && !types.isDate(value));
+    }
+  };
+}
