@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   LOVAGE_ARGUMENTS: 'The arguments of a call do not fit the task.',
   LOVAGE_PAYLOAD: 'A value cannot travel in a message (a cycle, a function, nesting too deep).',
   LOVAGE_MESSAGE: 'A message is not a readable task message.',
+  LOVAGE_MESSAGE_LOST: 'The broker took a message out of its queue before any worker had ended its task.',
   LOVAGE_RESULT_NOT_STORABLE: 'A result cannot be stored (too large, or not representable in the database).',
   LOVAGE_DRIVER: 'No driver is installed for a URL, or it cannot do what was asked.',
   LOVAGE_ACCESS_REFUSED: 'The broker or the database refused the credentials or the permission.',
