@@ -41,7 +41,7 @@ export function createLogger(options: LoggerOptions): Logger {
         : format.combine(
             time,
             dropTimestamp(),
-            format.printf((info) => textLine(info as unknown as Line, options.color)),
+            format.printf((info) => textLine(info, options.color)),
           ),
     transports: [new transports.Stream({ stream: options.stream ?? process.stderr, eol: '\n' })],
     exitOnError: false,

@@ -37,7 +37,8 @@ export class Retention {
   #schedule(): void {
     if (this.#stopped) return;
     const { intervalMs = INTERVAL_MS, runtime } = this.#options;
-    this.#timer = setTimeout(() => (this.#sweeping = this.#sweep()), intervalMs * (0.5 + runtime.random())).unref();
+    const sweep = () => void (this.#sweeping = this.#sweep());
+    this.#timer = setTimeout(sweep, intervalMs * (0.5 + runtime.random())).unref();
   }
 
   async #sweep(): Promise<void> {

@@ -11,7 +11,7 @@ import {
   type TaskRequest,
 } from '@lovage/core';
 import { Deadline } from './deadline.js';
-import { Intake } from './intake.js';
+import { Intake, type IntakeOptions } from './intake.js';
 import { createLogger } from './logger.js';
 import { LostMessages } from './lost-messages.js';
 import { Pipeline } from './pipeline.js';
@@ -177,16 +177,15 @@ export class Worker {
     const retention = results === null ? null : new Retention({ results, events, runtime });
     const intakes: Intake[] = [];
     this.#parts = { pipeline, intakes, retention };
-    const open = (queue: string, source: string, prefetch: number, receive: typeof lost.receive) => {
-      const intake = new Intake(queue);
+    const open = (intake: Intake, options: IntakeOptions) => {
+      this.#assertNotStopping();
       intakes.push(intake);
-      return intake.open(transport, { source, prefetch, receive });
+      return intake.open(transport, options);
     };
     for (const queue of queues) {
-      this.#assertNotStopping();
-      await open(queue, queue, limits.prefetch, pipeline.receive);
-      if (queueSpec(settings, queue).type === 'quorum')
-        await open(queue, lostQueueOf(queue), LOST_PREFETCH, lost.receive);
+      await open(new Intake(queue), { source: queue, prefetch: limits.prefetch, receive: pipeline.receive });
+      if (queueSpec(settings, queue).type !== 'quorum') continue;
+      await open(new Intake(queue), { source: lostQueueOf(queue), prefetch: LOST_PREFETCH, receive: lost.receive });
     }
     retention?.start();
   }

@@ -1,0 +1,73 @@
+import {
+  LovageError,
+  MemoryResultBackend,
+  type CommitResult,
+  type Completion,
+  type TaskFilter,
+  type TaskRecord,
+} from '@lovage/core';
+import { deferred, type Deferred } from './deferred.js';
+
+/** The in-memory backend, with a database that can go away, hold its breath, and refuse rows. */
+export class FragileResults extends MemoryResultBackend {
+  /** Calls made while `away`. */
+  failures = 0;
+  away = false;
+  /** Ids whose rows cannot be stored, whatever they say. */
+  readonly refused = new Set<string>();
+  /** What each commit wrote, as `id state`. */
+  readonly commits: string[][] = [];
+  #gate: Deferred<void> | null = null;
+  #watchers: (() => void)[] = [];
+
+  constructor() {
+    super({ expiresMs: 1_000 });
+  }
+
+  /** Commits wait until the gate opens. */
+  hold(): void {
+    this.#gate = deferred();
+  }
+
+  release(): void {
+    this.#gate?.resolve();
+    this.#gate = null;
+  }
+
+  /** Resolves once this many calls have failed. */
+  async failed(times: number): Promise<void> {
+    while (this.failures < times) await new Promise<void>((resolve) => this.#watchers.push(resolve));
+  }
+
+  override async commit(completions: readonly Completion[]): Promise<readonly CommitResult[]> {
+    this.#assertThere();
+    this.commits.push(completions.map(({ record }) => `${record.id} ${record.state}`));
+    for (const watcher of this.#watchers.splice(0)) watcher();
+    await this.#gate?.promise;
+    this.#assertThere();
+    const stored = completions.filter(({ record }) => !this.refused.has(record.id));
+    const results = [...(await super.commit(stored))];
+    return completions.map(({ record }) =>
+      this.refused.has(record.id)
+        ? new LovageError('LOVAGE_RESULT_NOT_STORABLE', 'this row is refused')
+        : (results.shift() as CommitResult),
+    );
+  }
+
+  /** Resolves once this many commits have begun. */
+  async committing(times: number): Promise<void> {
+    while (this.commits.length < times) await new Promise<void>((resolve) => this.#watchers.push(resolve));
+  }
+
+  override async find(filter: TaskFilter): Promise<readonly TaskRecord[]> {
+    this.#assertThere();
+    return super.find(filter);
+  }
+
+  #assertThere(): void {
+    if (!this.away) return;
+    this.failures += 1;
+    for (const watcher of this.#watchers.splice(0)) watcher();
+    throw new LovageError('LOVAGE_RESULTS_UNAVAILABLE', 'the database is away');
+  }
+}

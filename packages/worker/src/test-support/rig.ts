@@ -1,0 +1,150 @@
+import {
+  Lovage,
+  deadQueueOf,
+  encodeTask,
+  type AppOptions,
+  type Delivery,
+  type EventName,
+  type LovageEvents,
+  type Message,
+  type TaskClass,
+  type TaskEnvelope,
+  type Transport,
+} from '@lovage/core';
+import { Worker } from '../worker.js';
+import type { WorkerOptions } from '../worker-options.js';
+import { FragileResults } from './fragile-results.js';
+
+const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+export interface RigOptions {
+  readonly tasks: readonly TaskClass[];
+  readonly worker?: WorkerOptions;
+  /** null: an app without results. */
+  readonly results?: null;
+  readonly app?: AppOptions;
+}
+
+let rigs = 0;
+
+/** One app, one worker and the in-memory broker between them; every event is kept. */
+export class Rig {
+  readonly results = new FragileResults();
+  readonly app: Lovage;
+  readonly worker: Worker;
+  readonly events: { readonly [K in EventName]?: LovageEvents[K][] } = {};
+  readonly queue = 'lovage';
+  #changed: (() => void)[] = [];
+
+  constructor({ tasks, worker, results, app }: RigOptions) {
+    this.app = new Lovage({
+      name: 'rig',
+      broker: `memory://rig-${(rigs += 1)}`,
+      results: results === null ? null : this.results,
+      ...app,
+    }).register(...tasks);
+    for (const name of OBSERVED) this.app.events.on(name, (event) => this.#keep(name, event));
+    this.worker = new Worker(this.app, { logger: { ...quiet, child: () => quiet }, ...worker });
+  }
+
+  transport(): Promise<Transport> {
+    return this.app.connectBroker();
+  }
+
+  /** Resolves with the first `count` events of a name. */
+  async seen<K extends EventName>(name: K, count = 1): Promise<readonly LovageEvents[K][]> {
+    while (this.of(name).length < count) await new Promise<void>((resolve) => this.#changed.push(resolve));
+    return this.of(name);
+  }
+
+  of<K extends EventName>(name: K): readonly LovageEvents[K][] {
+    return this.events[name] ?? [];
+  }
+
+  async publish(...messages: readonly Message[]): Promise<void> {
+    const errors = await (await this.transport()).publish(messages);
+    for (const error of errors) if (error !== null) throw error;
+  }
+
+  /** Messages that are ready: neither run nor held by a consumer. */
+  async ready(queue: string = this.queue): Promise<number | undefined> {
+    const depths = await (await this.transport()).capabilities.inspect?.depths([queue]);
+    return depths?.[0]?.messages;
+  }
+
+  /** Takes the first `count` messages out of a queue. */
+  async take(queue: string, count: number): Promise<readonly Message[]> {
+    const taken: Delivery[] = [];
+    const transport = await this.transport();
+    let full: () => void = () => undefined;
+    const done = new Promise<void>((resolve) => (full = resolve));
+    const onDeliveries = (deliveries: readonly Delivery[]) => {
+      taken.push(...deliveries);
+      if (taken.length >= count) full();
+    };
+    const consumer = await transport.consume({ queue, prefetch: 1_000, onDeliveries });
+    await done;
+    consumer.ack(taken);
+    await consumer.close();
+    return taken.map(({ message }) => message);
+  }
+
+  takeDead(count: number): Promise<readonly Message[]> {
+    return this.take(deadQueueOf(this.queue), count);
+  }
+
+  async stop(): Promise<void> {
+    await this.worker.stop({ now: true });
+    await this.app.stop();
+  }
+
+  #keep(name: EventName, event: unknown): void {
+    ((this.events as Record<string, unknown[]>)[name] ??= []).push(event);
+    for (const changed of this.#changed.splice(0)) changed();
+  }
+}
+
+const OBSERVED: readonly EventName[] = [
+  'task:received',
+  'task:started',
+  'task:succeeded',
+  'task:failed',
+  'task:revoked',
+  'task:duplicate',
+  'message:dead',
+  'worker:ready',
+  'worker:stopping',
+  'worker:stopped',
+  'warning',
+];
+
+/** A task message as a caller would send it. */
+export function messageOf(task: string, envelope: Partial<TaskEnvelope> = {}, args: readonly unknown[] = []): Message {
+  const id = envelope.id ?? `id-${(ids += 1)}`;
+  return encodeTask(
+    {
+      id,
+      task,
+      queue: 'lovage',
+      attempt: 0,
+      retries: 0,
+      expires: null,
+      eta: null,
+      parentId: null,
+      rootId: id,
+      groupId: null,
+      priority: null,
+      shadow: null,
+      ignoreResult: null,
+      replyTo: null,
+      republished: false,
+      origin: 'test',
+      headers: {},
+      ...envelope,
+    },
+    JSON.stringify(args),
+    '{}',
+  );
+}
+
+let ids = 0;
