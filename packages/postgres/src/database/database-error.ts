@@ -1,0 +1,95 @@
+import { type ErrorCode, LovageError, isLovageError } from '@lovage/core';
+
+/**
+ * What an error of pg means for what was asked.
+ * - `row`: a value that the database cannot store: the rows beside it are fine;
+ * - `conflict`: undone for another transaction's sake (deadlock, serialization): to be tried again at once;
+ * - `lost`: the connection could not be made, or broke: what was asked may or may not have happened;
+ * - `unavailable`: connected, but it cannot do it now (out of connections, disk full, read-only, shutting down);
+ * - `refused`, `schema`, `config`: trying again does not help.
+ */
+export type DatabaseFailure = 'row' | 'conflict' | 'lost' | 'unavailable' | 'refused' | 'schema' | 'config';
+
+/** SQLSTATE, by its longest prefix here (PostgreSQL, appendix A). */
+const BY_SQLSTATE: Readonly<Record<string, DatabaseFailure>> = {
+  '08': 'lost',
+  '21': 'row',
+  '22': 'row',
+  '23': 'row',
+  '26': 'config', // a named statement is gone: see `hintOf`
+  '28': 'refused',
+  '3D': 'schema',
+  '3F': 'schema',
+  '40': 'conflict',
+  '42': 'schema',
+  '42501': 'refused',
+  '42P05': 'config',
+  '54': 'row',
+  '57P': 'lost',
+};
+
+const BY_NODE_CODE: Readonly<Record<string, DatabaseFailure>> = {
+  ERR_INVALID_URL: 'config',
+  ENOENT: 'config', // a file of TLS material named in the URL
+  EACCES: 'config',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'config',
+  CERT_HAS_EXPIRED: 'config',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'config',
+  SELF_SIGNED_CERT_IN_CHAIN: 'config',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'config',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'config',
+  ERR_STRING_TOO_LONG: 'row',
+};
+
+/** Errors that pg raises without a code. */
+const BY_MESSAGE: readonly (readonly [RegExp, DatabaseFailure])[] = [
+  [/^The server does not support SSL/, 'config'],
+  [/^SASL/, 'refused'],
+  [/^Invalid string length/, 'row'],
+  [/^timeout exceeded when trying to connect/, 'unavailable'], // every pooled connection was busy for that long
+];
+
+const CODES = {
+  row: 'LOVAGE_RESULT_NOT_STORABLE',
+  conflict: 'LOVAGE_RESULTS_UNAVAILABLE',
+  lost: 'LOVAGE_RESULTS_UNAVAILABLE',
+  unavailable: 'LOVAGE_RESULTS_UNAVAILABLE',
+  refused: 'LOVAGE_ACCESS_REFUSED',
+  schema: 'LOVAGE_SCHEMA',
+  config: 'LOVAGE_CONFIG',
+} as const satisfies Record<DatabaseFailure, ErrorCode>;
+
+export function failureOf(error: unknown): DatabaseFailure {
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
+  if (typeof code === 'string') {
+    if (/^[0-9A-Z]{5}$/.test(code) && 'severity' in (error as object)) {
+      return BY_SQLSTATE[code] ?? BY_SQLSTATE[code.slice(0, 3)] ?? BY_SQLSTATE[code.slice(0, 2)] ?? 'unavailable';
+    }
+    const known = BY_NODE_CODE[code];
+    if (known !== undefined) return known;
+  }
+  return BY_MESSAGE.find(([pattern]) => pattern.test(String(message)))?.[1] ?? 'lost';
+}
+
+/** The coded error for one of pg's; one of ours passes as it is. `url` is shown, and must be masked. */
+export function databaseError(error: unknown, url: string): LovageError {
+  if (isLovageError(error)) return error;
+  const failure = failureOf(error);
+  const what = failure === 'row' ? 'the database cannot store it' : `PostgreSQL at ${url}`;
+  return new LovageError(CODES[failure], `${what}: ${messageOf(error)}${hintOf(error, failure)}`, { cause: error });
+}
+
+/** A connection refused on both addresses of `localhost` is an AggregateError without a message. */
+function messageOf(error: unknown): string {
+  const { code, errors, message } = error as { code?: unknown; errors?: readonly Error[]; message?: string };
+  const text = message || errors?.map((one) => one.message).join(', ') || String(error);
+  return typeof code === 'string' && !text.includes(code) ? `${text} (${code})` : text;
+}
+
+function hintOf(error: unknown, failure: DatabaseFailure): string {
+  const { code } = error as { readonly code?: unknown };
+  if (code === '3D000') return '; create the database, then run `lovage migrate -A <app>`';
+  if (code === '26000' || code === '42P05') return '; behind a pooler in transaction mode set results.prepare to false';
+  if (failure === 'schema') return '; run `lovage migrate -A <app>`';
+  return '';
+}

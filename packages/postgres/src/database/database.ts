@@ -1,0 +1,164 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  type DriverContext,
+  LovageError,
+  type ResultsSettings,
+  type StartOptions,
+  backoffDelay,
+  isLovageError,
+  maskUrl,
+} from '@lovage/core';
+import { Pool, type PoolClient, type QueryConfig } from 'pg';
+import { connectionConfig } from './connection-config.js';
+import { databaseError, failureOf } from './database-error.js';
+import { type PgPool, asPgPool } from './pg-pool.js';
+import type { Statement } from './statement.js';
+
+/** One row as the server's text, null for NULL: the type parsers that a user may have changed in pg play no part. */
+export type Row = Readonly<Record<string, string | null>>;
+
+/** A connection that takes a statement and never answers counts as lost after this. */
+const QUERY_TIMEOUT_MS = 30_000;
+const CONFLICT_ATTEMPTS = 5;
+const FIRST_CONNECTION = { minMs: 250, maxMs: 5_000 };
+
+const RAW = { getTypeParser: () => (text: unknown) => text } as unknown as NonNullable<QueryConfig['types']>;
+
+/**
+ * The connections to one database: a pool of our own, made at first use and ended by `stop`, or the user's, never ended.
+ * All errors are coded. A connection that failed is never used again, and no connection's death reaches the process.
+ */
+export class Database {
+  /** For messages: without its password. */
+  readonly url: string;
+  readonly #settings: ResultsSettings;
+  readonly #context: DriverContext;
+  readonly #inFlight = new Set<Promise<unknown>>();
+  readonly #onPoolError = (error: Error): void => this.#lost(error);
+  #pool: PgPool | null = null;
+  #state: 'new' | 'open' | 'lost' | 'stopped' = 'new';
+  #stopping = new AbortController();
+
+  constructor(settings: ResultsSettings, context: DriverContext) {
+    this.#settings = settings;
+    this.#context = context;
+    if (settings.pool !== null) asPgPool(settings.pool);
+    this.url = settings.pool === null ? maskUrl(settings.url) : 'the pg.Pool handed in';
+  }
+
+  /** Tries `probe` until it resolves, the time is over, or it fails in a way that time does not mend. */
+  async start({ retryForMs }: StartOptions, probe: () => Promise<void>): Promise<void> {
+    if (this.#state === 'stopped') this.#state = 'new';
+    if (this.#stopping.signal.aborted) this.#stopping = new AbortController();
+    const { signal } = this.#stopping;
+    const { events, runtime } = this.#context;
+    const deadline = runtime.monotonic() + retryForMs;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await probe();
+      } catch (error) {
+        const left = deadline - runtime.monotonic();
+        if (!isLovageError(error, 'LOVAGE_RESULTS_UNAVAILABLE') || left <= 0 || signal.aborted) throw error;
+        const delayMs = Math.min(left, backoffDelay(attempt, FIRST_CONNECTION, runtime));
+        events.emit('connection:retry', { target: 'results', url: this.url, attempt, delayMs, error });
+        await delay(delayMs, undefined, { signal }).catch(() => {
+          throw this.#stoppedError();
+        });
+      }
+    }
+  }
+
+  /** Idempotent. What is under way is awaited. */
+  async stop(): Promise<void> {
+    this.#state = 'stopped';
+    this.#stopping.abort();
+    await Promise.allSettled(this.#inFlight);
+    const pool = this.#pool;
+    this.#pool = null;
+    pool?.off?.('error', this.#onPoolError);
+    if (this.#settings.pool === null) await (pool as Pool | null)?.end();
+  }
+
+  /** Runs one statement, which is its own transaction; one that a conflict undid (deadlock) is run again. */
+  run(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
+    const { name, text } = statement;
+    const query = {
+      ...(name !== null && this.#settings.prepare && { name }),
+      text,
+      values: [...values],
+      types: RAW,
+      query_timeout: QUERY_TIMEOUT_MS,
+    };
+    return this.use(async (client) => {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return (await client.query<Row>(query)).rows;
+        } catch (error) {
+          if (attempt === CONFLICT_ATTEMPTS || failureOf(error) !== 'conflict') throw error;
+        }
+      }
+    });
+  }
+
+  /** Lends out one connection for as long as `work` takes. */
+  use<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    const using = this.#use(work);
+    this.#inFlight.add(using);
+    const done = (): void => void this.#inFlight.delete(using);
+    using.then(done, done);
+    return using;
+  }
+
+  async #use<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    if (this.#state === 'stopped') throw this.#stoppedError();
+    let client: PoolClient | undefined;
+    let broken = true;
+    // A lent connection that dies emits 'error' as well as failing its query; unheard, that would end the process.
+    const unheard = (): void => {};
+    try {
+      client = await this.#openPool().connect();
+      client.on('error', unheard);
+      const result = await work(client);
+      broken = false;
+      this.#opened();
+      return result;
+    } catch (error) {
+      const failure = isLovageError(error) ? null : failureOf(error);
+      broken = failure !== null && failure !== 'row' && failure !== 'conflict';
+      if (failure === 'lost') this.#lost(error as Error);
+      throw databaseError(error, this.url);
+    } finally {
+      client?.off('error', unheard);
+      client?.release(broken);
+    }
+  }
+
+  #openPool(): PgPool {
+    if (this.#pool !== null) return this.#pool;
+    const { pool, url, tls, connectTimeoutMs, poolSize } = this.#settings;
+    const config = { applicationName: `lovage ${this.#context.name}`, connectTimeoutMs, tls };
+    this.#pool = pool === null ? new Pool({ ...connectionConfig(url, config), max: poolSize }) : asPgPool(pool);
+    this.#pool.on?.('error', this.#onPoolError);
+    return this.#pool;
+  }
+
+  #opened(): void {
+    if (this.#state !== 'new' && this.#state !== 'lost') return;
+    this.#state = 'open';
+    this.#context.events.emit('connection:open', { target: 'results', url: this.url });
+  }
+
+  #lost(error: Error): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'lost';
+    this.#context.events.emit('connection:lost', {
+      target: 'results',
+      url: this.url,
+      error: databaseError(error, this.url),
+    });
+  }
+
+  #stoppedError(): LovageError {
+    return new LovageError('LOVAGE_STOPPED', 'the result backend has been stopped');
+  }
+}

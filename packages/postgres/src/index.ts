@@ -1,0 +1,1 @@
+export { createResultBackend } from './create-result-backend.js';

@@ -1,0 +1,147 @@
+import {
+  type CommitResult,
+  type Completion,
+  type DriverContext,
+  LovageError,
+  type ResultBackend,
+  type ResultBackendCapabilities,
+  type ResultsSettings,
+  type StartOptions,
+  type TaskFilter,
+  type TaskRecord,
+  isFinalState,
+  isLovageError,
+  maskUrl,
+} from '@lovage/core';
+import { connectionConfig } from './database/connection-config.js';
+import { Database } from './database/database.js';
+import { RecordCommitter } from './records/record-committer.js';
+import { recordOf } from './records/record-row.js';
+import { isStorableId } from './records/storable-id.js';
+import { type RecordStatements, recordStatements } from './records/statements.js';
+import { PostgresSchemaManager } from './schema/postgres-schema-manager.js';
+import { ResultWaiters } from './waiting/result-waiters.js';
+import { NOTIFY, WakeAnnouncer } from './waiting/wake-announcer.js';
+import { WakeListener } from './waiting/wake-listener.js';
+
+const DEFAULT_LIMIT = 100;
+
+/** Records in PostgreSQL. What it promises is in ResultBackend; how, in the modules it is made of. */
+export class PostgresResultBackend implements ResultBackend {
+  readonly capabilities: ResultBackendCapabilities;
+  readonly #settings: ResultsSettings;
+  readonly #context: DriverContext;
+  readonly #database: Database;
+  readonly #schema: PostgresSchemaManager;
+  readonly #statements: RecordStatements;
+  readonly #committer: RecordCommitter;
+  readonly #announcer: WakeAnnouncer;
+  readonly #waiters: ResultWaiters;
+  #listener: WakeListener | null = null;
+  #stopped = false;
+
+  constructor(settings: ResultsSettings, context: DriverContext) {
+    this.#settings = settings;
+    this.#context = context;
+    this.#database = new Database(settings, context);
+    this.#schema = new PostgresSchemaManager(this.#database, settings.schema);
+    this.capabilities = { schema: this.#schema };
+    this.#statements = recordStatements(settings.schema);
+    this.#committer = new RecordCommitter(this.#database, this.#statements);
+    this.#announcer = new WakeAnnouncer(this.#database, context.events);
+    this.#waiters = new ResultWaiters({
+      read: async (ids) =>
+        (await this.#database.run(this.#statements.findFinished, [ids.filter(isStorableId)])).map(recordOf),
+      onReadError: (error) => this.#onReadError(error),
+      runtime: context.runtime,
+    });
+  }
+
+  get replyChannel(): string | null {
+    return this.#listener?.channel ?? null;
+  }
+
+  async start(options: StartOptions): Promise<void> {
+    this.#stopped = false;
+    await this.#database.start(options, () => this.#schema.verify());
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#waiters.stop(stoppedError());
+    await this.#listener?.stop();
+    this.#listener = null;
+    await this.#announcer.flush();
+    await this.#database.stop();
+  }
+
+  async commit(completions: readonly Completion[]): Promise<readonly CommitResult[]> {
+    const results = await this.#committer.commit(completions.map(({ record }) => record));
+    completions.forEach(({ record, wake }, index) => {
+      // A superseded copy is announced too: the one that applied may have died before it could tell.
+      if (wake !== null && isFinalState(record.state) && !isLovageError(results[index]))
+        this.#announcer.add(wake, record.id);
+    });
+    void this.#announcer.flush();
+    return results;
+  }
+
+  async find({ ids, state, task, since, limit }: TaskFilter): Promise<readonly TaskRecord[]> {
+    const values = [
+      ids?.filter(isStorableId) ?? null,
+      state ?? null,
+      task ?? null,
+      since?.getTime() ?? null,
+      limit ?? (ids === undefined ? DEFAULT_LIMIT : null),
+    ];
+    return (await this.#database.run(this.#statements.find, values)).map(recordOf);
+  }
+
+  async waitFor(id: string, signal: AbortSignal): Promise<TaskRecord> {
+    if (this.#stopped) throw stoppedError();
+    this.#listener ??= this.#listen();
+    return await this.#waiters.wait(id, signal);
+  }
+
+  async forget(ids: readonly string[]): Promise<number> {
+    return (await this.#database.run(this.#statements.forget, [ids.filter(isStorableId)])).length;
+  }
+
+  async expire(limit: number): Promise<number> {
+    return (await this.#database.run(this.#statements.expire, [this.#settings.expiresMs, limit])).length;
+  }
+
+  /** Without a URL to listen at (a pool was handed in) there is nothing to listen with: a lent connection might be the pool's only one. */
+  #listen(): WakeListener {
+    const { url, listenUrl, connectTimeoutMs, tls } = this.#settings;
+    const listenAt = listenUrl ?? url;
+    const applicationName = `lovage ${this.#context.name} listen`;
+    const listener = new WakeListener({
+      context: this.#context,
+      url: maskUrl(listenAt),
+      config: () => connectionConfig(listenAt, { applicationName, connectTimeoutMs, tls }),
+      notify: async (channel) => void (await this.#database.run(NOTIFY, [[channel], ['[]']])),
+      onWake: (ids) => this.#waiters.wake(ids),
+      onListening: () => this.#waiters.wakeAll(),
+    });
+    if (listenAt !== '') listener.start();
+    else
+      this.#context.events.emit('warning', {
+        message: 'waiting for results polls: set results.listenUrl beside the pg.Pool to be woken',
+      });
+    return listener;
+  }
+
+  /** Told by the connection's own events, unless it is something that time does not mend. */
+  #onReadError(error: unknown): void {
+    if (isLovageError(error, 'LOVAGE_RESULTS_UNAVAILABLE') || isLovageError(error, 'LOVAGE_STOPPED')) return;
+    this.#context.events.emit('warning', {
+      message: 'results that are waited for cannot be read',
+      error: error as Error,
+    });
+  }
+}
+
+function stoppedError(): LovageError {
+  return new LovageError('LOVAGE_STOPPED', 'the result backend has been stopped');
+}

@@ -1,0 +1,1 @@
+export * from './result-backend-conformance.js';
