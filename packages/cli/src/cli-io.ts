@@ -1,0 +1,17 @@
+import type { Writable } from 'node:stream';
+
+/** A stream the command line writes to. */
+export type CliOutput = Writable & { readonly isTTY?: boolean | undefined; readonly columns?: number | undefined };
+
+/** All that a command touches of its process, so that it can run without one. */
+export interface CliIo {
+  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean | undefined };
+  readonly stdout: CliOutput;
+  readonly stderr: CliOutput;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** Calls `listener` at each SIGINT and SIGTERM, in place of what they do otherwise, until the function returned is called. */
+  onStopSignal(listener: (signal: NodeJS.Signals) => void): () => void;
+  /** Runs what a script leaves behind (timers, open connections) to its end; resolves with the exit code it set, if any. */
+  untilIdle(): Promise<number | undefined>;
+}

@@ -1,0 +1,107 @@
+import { LovageError, isFinalState, isLovageError, reviveWire, type ErrorRecord, type TaskRecord } from '@lovage/core';
+import { appOption, jsonOption, retryOption } from '../app-options.js';
+import { defineCommand } from '../command.js';
+import type { ExitName } from '../exit-codes.js';
+import { durationOption } from '../option-values.js';
+import { showValue } from '../show-value.js';
+import { alignColumns } from '../table.js';
+import { stderrOf, stdoutOf, type Colors } from '../terminal.js';
+import { retryOf, showConnectionRetries, withApp } from '../with-app.js';
+
+/** `lovage result`: shows the record of one task. */
+export const command = defineCommand({
+  build: (parser) =>
+    retryOption(jsonOption(appOption(parser)))
+      .positional('id', { type: 'string', demandOption: true, describe: 'The id that `call` or delay() gave' })
+      .options({
+        wait: { alias: 'w', type: 'boolean', default: false, describe: 'Wait until the task has ended' },
+        timeout: { type: 'string', requiresArg: true, describe: "With --wait: how long at most, such as '10s'" },
+      })
+      .example('$0 result 01a2b3c4-…', 'What became of the task')
+      .example('$0 result 01a2b3c4-… --wait --timeout 1m', 'Wait for its end')
+      .example('$0 result 01a2b3c4-… --json | jq .result', 'In a script'),
+
+  run: (options, io) => {
+    const timeout = durationOption(options.timeout, '--timeout');
+    if (timeout !== undefined && !options.wait) {
+      throw new LovageError('LOVAGE_USAGE', '--timeout says how long to wait: add --wait');
+    }
+    return withApp(options.app, io, async (app) => {
+      showConnectionRetries(app, io);
+      const results = await app.connectResults(retryOf(options));
+      if (results === null) {
+        throw new LovageError(
+          'LOVAGE_RESULTS_NOT_CONFIGURED',
+          'this app keeps no results: set `results` (LOVAGE_RESULTS)',
+        );
+      }
+      if (options.wait)
+        await app
+          .result(options.id)
+          .get(timeout === undefined ? {} : { timeout })
+          .catch(unlessEnded);
+      const [record] = await results.find({ ids: [options.id] });
+      const { line, colors } = stdoutOf(io);
+      if (record === undefined) {
+        if (options.json) line(JSON.stringify({ id: options.id, state: null }));
+        else stderrOf(io).line(`no record of ${options.id}: unknown, or not finished`);
+        return 'noRecord';
+      }
+      if (options.json) line(JSON.stringify(record));
+      else for (const text of describeRecord(record, colors)) line(text);
+      return exitOfRecord(record);
+    });
+  },
+});
+
+/** How the task ended is what the record shows; anything else is an error of the wait itself. */
+function unlessEnded(error: unknown): void {
+  if (isLovageError(error, 'LOVAGE_TASK_FAILED') || isLovageError(error, 'LOVAGE_TASK_REVOKED')) return;
+  throw error;
+}
+
+function exitOfRecord(record: TaskRecord): ExitName {
+  return isFinalState(record.state) && record.state !== 'SUCCESS' ? 'taskFailed' : 'ok';
+}
+
+function describeRecord(record: TaskRecord, colors: Colors): string[] {
+  const value = (wire: unknown): string => showValue(reviveWire(wire), { colors, nested: true });
+  const ran =
+    record.startedAt !== null && record.finishedAt !== null
+      ? record.finishedAt.getTime() - record.startedAt.getTime()
+      : null;
+  const fields: readonly (readonly [string, string | null])[] = [
+    ['id', record.id],
+    ['task', record.task],
+    ['state', stateColor(record, colors)],
+    ['args', record.args === null ? '(too large to be stored)' : value(record.args)],
+    ['kwargs', record.kwargs === null || Object.keys(record.kwargs).length === 0 ? null : value(record.kwargs)],
+    ['result', record.state === 'SUCCESS' ? value(record.result) : null],
+    ['progress', record.progress === null || isFinalState(record.state) ? null : value(record.progress)],
+    ['queue', record.queue],
+    ['worker', record.worker],
+    ['retries', record.retries === 0 ? null : String(record.retries)],
+    ['parent', record.parentId],
+    ['created', record.createdAt.toISOString()],
+    ['finished', record.finishedAt?.toISOString() ?? null],
+    ['runtime', ran === null ? null : `${(ran / 1000).toFixed(3)} s`],
+  ];
+  const rows = fields.flatMap(([name, text]) =>
+    text === null ? [] : text.split('\n').map((part, index) => [index === 0 ? colors.dim(name) : '', part]),
+  );
+  return [...alignColumns(rows), ...describeError(record.error, colors)];
+}
+
+function stateColor({ state }: TaskRecord, colors: Colors): string {
+  if (state === 'SUCCESS') return colors.green(state);
+  return state === 'FAILURE' ? colors.red(state) : colors.yellow(state);
+}
+
+function describeError(error: ErrorRecord | null | undefined, colors: Colors): string[] {
+  if (error === null || error === undefined) return [];
+  const frames = (error.stack ?? '').split('\n').filter((text) => /^\s+at /.test(text));
+  const causes = describeError(error.cause, colors)
+    .filter((text) => text !== '')
+    .map((text, index) => (index === 0 ? `caused by ${text}` : text));
+  return ['', `${colors.red(error.type)}: ${error.message}`, ...frames.map((frame) => colors.dim(frame)), ...causes];
+}

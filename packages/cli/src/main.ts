@@ -1,0 +1,94 @@
+import yargs, { type Argv } from 'yargs';
+import { cliVersion } from './cli-version.js';
+import type { CliIo } from './cli-io.js';
+import { COMMANDS } from './commands.js';
+import { EXIT_CODES, type ExitName } from './exit-codes.js';
+import { reportError } from './report-error.js';
+import { stderrOf, stdoutOf } from './terminal.js';
+import { usageErrorOf } from './usage-error.js';
+
+const WIDTH_AT_MOST = 110;
+
+/**
+ * The `lovage` command: runs one command line and resolves with its exit code (EXIT_CODES). Never rejects, and ends no process.
+ *
+ * @param argv what follows `lovage` on the command line
+ */
+export async function main(argv: readonly string[], io: CliIo): Promise<number> {
+  const parser = createParser(io);
+  let ended: ExitName | undefined;
+  let options: readonly string[] = [];
+  let help = '';
+  for (const entry of COMMANDS) {
+    parser.command(
+      entry.usage,
+      entry.describe,
+      async (inner: Argv) => {
+        const { command } = await entry.load();
+        const built = command.build(inner.epilogue('')) as Argv;
+        options = optionsOf(built);
+        return built;
+      },
+      async (values) => {
+        ended = await (await entry.load()).command.run(values as never, io);
+      },
+    );
+  }
+  try {
+    const words = argv.length === 0 ? ['--help'] : [...argv];
+    await parser.parseAsync(words, {}, (_error: unknown, _values: unknown, output: string) => {
+      help = output;
+    });
+  } catch (error) {
+    return reportError(usageErrorOf(error, { argv, options }), io, { debug: asksForDebug(argv) });
+  }
+  if (ended !== undefined) return EXIT_CODES[ended].code;
+  // Asked for, help is the result; given for want of a command, it is an error message.
+  (argv.length === 0 ? stderrOf(io) : stdoutOf(io)).line(help);
+  return EXIT_CODES[argv.length === 0 ? 'usage' : 'ok'].code;
+}
+
+function createParser(io: CliIo): Argv {
+  return (
+    yargs()
+      .scriptName('lovage')
+      .usage('$0 <command> [options]\n\nA distributed task queue on RabbitMQ and PostgreSQL.')
+      .parserConfiguration({
+        'parse-numbers': false,
+        'parse-positional-numbers': false,
+        'boolean-negation': false,
+        'dot-notation': false,
+        'duplicate-arguments-array': false,
+      })
+      .updateStrings(headings(io))
+      .exitProcess(false)
+      .strict()
+      .help('help')
+      .alias('help', 'h')
+      .version(cliVersion())
+      .wrap(Math.min(io.stdout.columns ?? 100, WIDTH_AT_MOST))
+      .epilogue('`lovage <command> --help` shows what a command takes, with examples.')
+      // Without it yargs prints; the error comes out of parseAsync all the same.
+      .fail((message: string | null, error: Error | undefined) => {
+        throw error ?? Object.assign(new TypeError(message ?? ''), { name: 'YError' });
+      })
+  );
+}
+
+function headings(io: CliIo): Record<string, string> {
+  const { colors } = stdoutOf(io);
+  const names = ['Commands:', 'Options:', 'Positionals:', 'Examples:'];
+  return Object.fromEntries(names.map((name) => [name, colors.bold(name === 'Positionals:' ? 'Arguments:' : name)]));
+}
+
+/** What yargs knows and its types do not tell: the names of the options, aliases included. */
+function optionsOf(parser: Argv): readonly string[] {
+  const { key } = (
+    parser as unknown as { getOptions(): { readonly key: Readonly<Record<string, unknown>> } }
+  ).getOptions();
+  return Object.keys(key);
+}
+
+function asksForDebug(argv: readonly string[]): boolean {
+  return /(^| )(-l|--loglevel)[ =]debug( |$)/i.test(argv.join(' '));
+}

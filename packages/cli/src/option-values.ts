@@ -1,0 +1,44 @@
+import { LovageError, expected, parseDuration } from '@lovage/core';
+
+/** A flag's duration, in milliseconds; undefined if it was not given. LOVAGE_USAGE unless it is one. */
+export function durationOption(text: string | undefined, name: string): number | undefined {
+  return text === undefined ? undefined : parseDuration(/^\d+$/.test(text) ? Number(text) : text, name);
+}
+
+/** A flag's instant: an ISO time, or a duration from now. LOVAGE_USAGE unless it is one of them. */
+export function instantOption(text: string, name: string): Date {
+  if (/^\d{4}-\d{2}-\d{2}/.test(text)) {
+    const instant = new Date(text);
+    if (!Number.isNaN(instant.getTime())) return instant;
+    throw new LovageError('LOVAGE_USAGE', expected(name, "an ISO time or a duration such as '5m'", text));
+  }
+  return new Date(Date.now() + parseDuration(/^\d+$/.test(text) ? Number(text) : text, name));
+}
+
+/** A flag's whole number, from 1; undefined if it was not given. LOVAGE_USAGE unless it is one. */
+export function countOption(text: string | undefined, name: string): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new LovageError('LOVAGE_USAGE', expected(name, 'an integer ≥ 1', text));
+}
+
+/** The value of `--priority`. LOVAGE_USAGE unless it is 0 to 255. */
+export function priorityOption(text: string): number {
+  if (/^\d{1,3}$/.test(text) && Number(text) <= 255) return Number(text);
+  throw new LovageError('LOVAGE_USAGE', expected('--priority', 'an integer from 0 to 255', text));
+}
+
+/** A flag's value, if it is one of those allowed, in any case. LOVAGE_USAGE else. */
+export function choiceOption<T extends string>(text: string, choices: readonly T[], name: string): T {
+  const choice = choices.find((one) => one === text.toLowerCase());
+  if (choice !== undefined) return choice;
+  throw new LovageError('LOVAGE_USAGE', expected(name, `one of ${choices.join(', ')}`, text));
+}
+
+/** A flag's names, given as `a,b`; undefined if it was not given. LOVAGE_USAGE if there is none in it. */
+export function namesOption(text: string | undefined, name: string): readonly string[] | undefined {
+  if (text === undefined) return undefined;
+  const names = text.split(',').map((one) => one.trim());
+  if (names.every((one) => one !== '')) return [...new Set(names)];
+  throw new LovageError('LOVAGE_USAGE', expected(name, 'names with commas between them', text));
+}

@@ -1,0 +1,43 @@
+import { LovageError, nearest } from '@lovage/core';
+import { COMMANDS, commandName } from './commands.js';
+
+export interface UsageContext {
+  readonly argv: readonly string[];
+  /** The options of the command, without dashes. */
+  readonly options: readonly string[];
+}
+
+/** What yargs complains of, in our words, with what was probably meant; any other error as it is. */
+export function usageErrorOf(error: unknown, { argv, options }: UsageContext): unknown {
+  if ((error as { name?: unknown } | null)?.name !== 'YError') return error;
+  const commands = COMMANDS.map(commandName);
+  const [first] = argv.filter((word) => !word.startsWith('-'));
+  const command = commands.find((name) => name === first);
+  const message = (error as Error).message;
+  const help = `lovage ${command === undefined ? '' : `${command} `}--help`;
+  return new LovageError('LOVAGE_USAGE', `${explain()}. Help: ${help}`);
+
+  function explain(): string {
+    const unknown = /^Unknown arguments?: (.*)$/m.exec(message)?.[1]?.split(', ') ?? [];
+    if (command === undefined && first !== undefined) return `unknown command ${first}${meant(first, commands, '')}`;
+    if (unknown.length > 0) return unknown.map(explainUnknown).join('; ');
+    const [, flag] = /^Not enough arguments following: (.*)$/m.exec(message) ?? [];
+    if (flag !== undefined) return `expected a value after ${dashed(flag)}, got none`;
+    if (message.startsWith('Not enough non-option arguments')) return 'an argument is missing';
+    return message.trim();
+  }
+
+  function explainUnknown(name: string): string {
+    const isOption = argv.some((word) => word.split('=')[0] === dashed(name));
+    return isOption ? `unknown option ${dashed(name)}${meant(name, options, '--')}` : `unexpected argument ${name}`;
+  }
+}
+
+function meant(word: string, candidates: readonly string[], prefix: string): string {
+  const near = word.length < 2 ? null : nearest(word, candidates);
+  return near === null ? '' : ` (did you mean ${prefix}${near}?)`;
+}
+
+function dashed(name: string): string {
+  return name.length === 1 ? `-${name}` : `--${name}`;
+}

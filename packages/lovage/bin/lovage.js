@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+'use strict';
+
+const { main, processIo } = require('@lovage/cli');
+
+/** How long what an app left open (a pool, a timer) may keep the process alive once the command has ended. */
+const LINGER_MS = 500;
+
+void main(process.argv.slice(2), processIo()).then((code) => {
+  process.exitCode = code;
+  setTimeout(() => process.exit(), LINGER_MS).unref();
+});
