@@ -31,11 +31,9 @@ export async function loadApp(spec: string, { cwd, loader }: LoadAppOptions): Pr
   return { app: exportName === null ? pickApp(exports, { file, path }) : namedApp(exports, exportName, file), file };
 }
 
-/** The text after the last colon is the export if it is an identifier; `C:\app` is a path. */
+/** The text after the last colon is the export if it is an identifier; `C:\app.ts` is a path. */
 function parseSpec(spec: string): { readonly path: string; readonly exportName: string | null } {
-  const match =
-    /^(.{2,}):([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(spec) ??
-    /^([^:]):([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(spec);
+  const match = /^(.*):([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(spec);
   const [path, exportName] = match === null ? [spec, null] : [match[1] ?? '', match[2] ?? null];
   if (path === '') throw notFound(`expected -A to be a path such as ./app.ts or ./app.ts:app, got ${show(spec)}`);
   return { path, exportName };

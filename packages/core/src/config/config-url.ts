@@ -36,7 +36,7 @@ function splitUrls(text: string): readonly string[] {
 
 /** null: it is a URL. The text says what is wrong and holds no password. */
 function problemOf(value: unknown): string | null {
-  if (typeof value !== 'string') return `got ${kindOf(value)}`;
+  if (typeof value !== 'string' || value === '') return `got ${kindOf(value)}`;
   const text = value.trim();
   // `memory:` needs no host. Without this check `localhost:5672` would count as a URL of the scheme `localhost`.
   if (!/^[a-z][a-z0-9+.-]*:(\/\/|$)/i.test(text)) return "got text that does not begin with 'scheme://'";
