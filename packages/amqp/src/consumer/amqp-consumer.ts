@@ -1,0 +1,140 @@
+import type { ConsumeOptions, Consumer, Delivery, DriverContext } from '@lovage/core';
+import { keepChannel } from '../channel/keep-channel.js';
+import { reasonOf, stopped } from '../connection/connection-error.js';
+import type { OpenConnection } from '../connection/connection-supervisor.js';
+import { queueError } from '../topology/queue-error.js';
+import type { Topology } from '../topology/topology.js';
+import { ConsumerSession } from './consumer-session.js';
+
+export interface AmqpConsumerOptions {
+  readonly consume: ConsumeOptions;
+  readonly context: DriverContext;
+  readonly topology: Topology;
+  /** Called once, when it is closed or could not be opened. */
+  readonly onClosed: () => void;
+}
+
+/** A consumer that opens a new channel wherever it loses one: see keep-channel.ts. */
+export class AmqpConsumer implements Consumer {
+  /** Resolves when the broker has accepted it for the first time; rejects when the broker refuses it, or when it is closed before. */
+  readonly accepted: Promise<void>;
+  readonly #options: AmqpConsumerOptions;
+  /** Aborts when no further channel is wanted. */
+  readonly #ended = new AbortController();
+  #session: ConsumerSession | null = null;
+  /** The opening of a session that is under way. */
+  #opening: Promise<unknown> = Promise.resolve();
+  #isAccepted = false;
+  #accept!: () => void;
+  #refuse!: (error: unknown) => void;
+  #cancelled: Promise<void> | null = null;
+  #closed: Promise<void> | null = null;
+
+  constructor(options: AmqpConsumerOptions) {
+    this.#options = options;
+    this.accepted = new Promise((resolve, reject) => {
+      this.#accept = resolve;
+      this.#refuse = reject;
+    });
+  }
+
+  get consuming(): boolean {
+    return !this.#ended.signal.aborted && this.#session !== null && this.#session.isConsuming;
+  }
+
+  /** Consumes on this connection for as long as both live. */
+  serve(connection: OpenConnection): void {
+    const signal = AbortSignal.any([connection.signal, this.#ended.signal]);
+    const { runtime } = this.#options.context;
+    void keepChannel({ signal, runtime, session: () => this.#runSession(connection) });
+  }
+
+  ack(deliveries: readonly Delivery[]): void {
+    this.#session?.settle(deliveries, 'ack');
+  }
+
+  requeue(deliveries: readonly Delivery[]): void {
+    this.#session?.settle(deliveries, 'requeue');
+  }
+
+  cancel(): Promise<void> {
+    return (this.#cancelled ??= this.#cancel());
+  }
+
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close());
+  }
+
+  async #cancel(): Promise<void> {
+    this.#ended.abort();
+    this.#refuse(stopped()); // nothing, if it was accepted
+    await this.#opening;
+    await this.#session?.cancel();
+  }
+
+  async #close(): Promise<void> {
+    await this.cancel();
+    await this.#session?.close();
+    this.#options.onClosed();
+  }
+
+  /** One channel, from its opening to its end. */
+  async #runSession(connection: OpenConnection): Promise<void> {
+    const opening = this.#open(connection);
+    this.#opening = opening.catch(() => undefined);
+    try {
+      const session = await opening;
+      this.#accept();
+      this.#isAccepted = true;
+      setImmediate(() => session.release());
+      const error = await session.closed;
+      if (!this.#ended.signal.aborted && !connection.signal.aborted) this.#warn(error);
+    } catch (error) {
+      if (!connection.signal.aborted && !this.#ended.signal.aborted) this.#openingFailed(error);
+    }
+  }
+
+  async #open(connection: OpenConnection): Promise<ConsumerSession> {
+    const { topology, consume } = this.#options;
+    // The first time, whoever consumes has just declared it.
+    if (this.#isAccepted) await topology.redeclare(connection, consume.queue);
+    const session = new ConsumerSession(await connection.model.createChannel(), {
+      ...consume,
+      onDeliveries: (deliveries) => this.#handOver(deliveries),
+    });
+    this.#session = session;
+    try {
+      await session.consume();
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+    return session;
+  }
+
+  /** What is thrown here would go through amqplib, or end the process. */
+  #handOver(deliveries: readonly Delivery[]): void {
+    try {
+      this.#options.consume.onDeliveries(deliveries);
+    } catch (error) {
+      const { queue } = this.#options.consume;
+      const message = `the receiver of deliveries of the queue '${queue}' threw; they stay unsettled: ${reasonOf(error)}`;
+      this.#options.context.events.emit('warning', { message, ...(error instanceof Error && { error }) });
+    }
+  }
+
+  #openingFailed(error: unknown): void {
+    if (this.#isAccepted) return this.#warn(error);
+    this.#ended.abort();
+    this.#refuse(queueError(error, this.#options.consume.queue));
+    this.#options.onClosed();
+  }
+
+  #warn(error: unknown): void {
+    const reason = error === null ? 'the broker cancelled it (was the queue deleted?)' : reasonOf(error);
+    this.#options.context.events.emit('warning', {
+      message: `the consumer of the queue '${this.#options.consume.queue}' was interrupted and is being restored: ${reason}`,
+      ...(error instanceof Error && { error }),
+    });
+  }
+}

@@ -1,0 +1,115 @@
+import type { ConsumeOptions, Delivery } from '@lovage/core';
+import type { Channel, Message } from 'amqplib';
+import type { ChannelError } from '../channel/watch-channel.js';
+import { watchChannel } from '../channel/watch-channel.js';
+import { AmqpDelivery } from './amqp-delivery.js';
+import { TagLedger } from './tag-ledger.js';
+
+type Settle = 'ack' | 'requeue';
+
+/** One channel of a consumer, from its opening to its end. Delivery tags belong to it. */
+export class ConsumerSession {
+  /** Resolves when the channel is gone: with the broker's reason, or null if it went with its connection or by our wish. */
+  readonly closed: Promise<ChannelError | null>;
+  readonly #channel: Channel;
+  readonly #options: ConsumeOptions;
+  readonly #ledger = new TagLedger();
+  /** Received in this turn of the event loop. */
+  #gathered: Delivery[] = [];
+  #consumerTag: string | null = null;
+  #isOpen = true;
+  #isConsuming = false;
+  #isReleased = false;
+
+  constructor(channel: Channel, options: ConsumeOptions) {
+    this.#channel = channel;
+    this.#options = options;
+    this.closed = new Promise((resolve) => {
+      watchChannel(channel, (error) => {
+        this.#isOpen = false;
+        this.#isConsuming = false;
+        resolve(error);
+      });
+    });
+  }
+
+  get isConsuming(): boolean {
+    return this.#isConsuming;
+  }
+
+  /** Resolves when the broker has accepted the consumer; rejects with its refusal, or when the channel is lost. */
+  async consume(): Promise<void> {
+    const { queue, prefetch } = this.#options;
+    // Per consumer, not `global` (which quorum queues refuse), and only for consumers that start after it.
+    await this.#channel.prefetch(prefetch, false);
+    const { consumerTag } = await this.#channel.consume(queue, (received) => {
+      if (received === null) return this.#cancelledByBroker();
+      if (this.#gathered.length === 0) queueMicrotask(() => this.#flush());
+      this.#gathered.push(new AmqpDelivery(received, { queue, session: this }));
+    });
+    this.#consumerTag = consumerTag;
+    this.#isConsuming = this.#isOpen;
+  }
+
+  /** Hands over what has come, and from now on what comes. Until then, whoever consumes may not know its consumer yet. */
+  release(): void {
+    this.#isReleased = true;
+    this.#flush();
+  }
+
+  /** Resolves when the broker has confirmed it and what came before has been handed over, or when the channel is gone. */
+  async cancel(): Promise<void> {
+    this.#isConsuming = false;
+    if (!this.#isOpen || this.#consumerTag === null) return;
+    await Promise.race([this.#channel.cancel(this.#consumerTag).catch(() => undefined), this.closed]);
+    this.#flush();
+  }
+
+  /** Resolves when the broker has read all that was settled, or when the channel is gone. */
+  async close(): Promise<void> {
+    this.#isConsuming = false;
+    if (!this.#isOpen) return;
+    // amqplib's close() never answers when the connection dies meanwhile.
+    await Promise.race([this.#channel.close().catch(() => undefined), this.closed]);
+  }
+
+  /** Settles those deliveries that came on this channel. */
+  settle(deliveries: readonly Delivery[], how: Settle): void {
+    if (!this.#isOpen) return;
+    const tags: number[] = [];
+    for (const delivery of deliveries as readonly AmqpDelivery[])
+      if (delivery.session === this) tags.push(delivery.tag);
+    if (tags.length === 0) return;
+    const { upTo, single } = this.#ledger.settle(tags);
+    try {
+      if (upTo !== null) this.#send(how, upTo, true);
+      for (const tag of single) this.#send(how, tag, false);
+    } catch {
+      // amqplib throws on a channel that is closing: the broker delivers these again.
+    }
+  }
+
+  #send(how: Settle, deliveryTag: number, multiple: boolean): void {
+    const message = { fields: { deliveryTag } } as Message; // all that amqplib reads of it
+    if (how === 'ack') this.#channel.ack(message, multiple);
+    else this.#channel.nack(message, multiple, true);
+  }
+
+  /**
+   * Hands over what arrived together. A microtask: amqplib emits all messages of one read of the socket in one go, and microtasks run
+   * right after it.
+   */
+  #flush(): void {
+    if (!this.#isReleased || this.#gathered.length === 0) return;
+    const deliveries = this.#gathered;
+    this.#gathered = [];
+    this.#options.onDeliveries(deliveries);
+  }
+
+  /** The queue was deleted, or its node went down: this channel has nothing more to give. */
+  #cancelledByBroker(): void {
+    this.#isConsuming = false;
+    this.#consumerTag = null;
+    void this.close();
+  }
+}
