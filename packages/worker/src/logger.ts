@@ -60,6 +60,8 @@ function textLine({ level, message, time, event, task, id, ...rest }: Line, colo
   // An event's message says it all; its keys are for machines.
   if (event !== undefined) return `${time} ${shown} ${String(message)}`;
   const who = task === undefined ? '' : `${task}[${id ?? '?'}]: `;
-  const meta = Object.keys(rest).length === 0 ? '' : ` ${inspect({ ...rest }, { breakLength: Infinity, depth: 4 })}`;
+  // winston keeps things of its own under symbols.
+  const extra = Object.fromEntries(Object.entries(rest));
+  const meta = Object.keys(extra).length === 0 ? '' : ` ${inspect(extra, { breakLength: Infinity, depth: 4 })}`;
   return `${time} ${shown} ${who}${String(message)}${meta}`;
 }

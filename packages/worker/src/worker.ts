@@ -184,7 +184,9 @@ export class Worker {
     };
     for (const queue of queues) {
       await open(new Intake(queue), { source: queue, prefetch: limits.prefetch, receive: pipeline.receive });
-      if (queueSpec(settings, queue).type !== 'quorum') continue;
+      const { type, declare } = queueSpec(settings, queue);
+      // Only the quorum queues that Lovage declares hand over what they lose.
+      if (type !== 'quorum' || !declare) continue;
       await open(new Intake(queue), { source: lostQueueOf(queue), prefetch: LOST_PREFETCH, receive: lost.receive });
     }
     retention?.start();

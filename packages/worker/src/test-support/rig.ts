@@ -9,6 +9,7 @@ import {
   type Message,
   type TaskClass,
   type TaskEnvelope,
+  type TaskRequest,
   type Transport,
 } from '@lovage/core';
 import { Worker } from '../worker.js';
@@ -120,31 +121,34 @@ const OBSERVED: readonly EventName[] = [
 
 /** A task message as a caller would send it. */
 export function messageOf(task: string, envelope: Partial<TaskEnvelope> = {}, args: readonly unknown[] = []): Message {
+  return encodeTask(requestOf(task, envelope), JSON.stringify(args), '{}');
+}
+
+/** A call of a task without arguments. */
+export function requestOf(task: string, envelope: Partial<TaskEnvelope> = {}): TaskRequest {
   const id = envelope.id ?? `id-${(ids += 1)}`;
-  return encodeTask(
-    {
-      id,
-      task,
-      queue: 'lovage',
-      attempt: 0,
-      retries: 0,
-      expires: null,
-      eta: null,
-      parentId: null,
-      rootId: id,
-      groupId: null,
-      priority: null,
-      shadow: null,
-      ignoreResult: null,
-      replyTo: null,
-      republished: false,
-      origin: 'test',
-      headers: {},
-      ...envelope,
-    },
-    JSON.stringify(args),
-    '{}',
-  );
+  return {
+    id,
+    task,
+    queue: 'lovage',
+    attempt: 0,
+    retries: 0,
+    expires: null,
+    eta: null,
+    parentId: null,
+    rootId: id,
+    groupId: null,
+    priority: null,
+    shadow: null,
+    ignoreResult: null,
+    replyTo: null,
+    republished: false,
+    origin: 'test',
+    headers: {},
+    args: [],
+    kwargs: {},
+    ...envelope,
+  };
 }
 
 let ids = 0;

@@ -1,0 +1,25 @@
+import { TaskContext, type TaskContextHost } from '@lovage/core';
+import { guardProcess } from './guard-process.js';
+import { requestOf } from './test-support/rig.js';
+
+describe('guardProcess', () => {
+  it('logs what a task left dangling, with its task, until it is taken back', async () => {
+    const lines: [string, object | undefined][] = [];
+    const before = process.listenerCount('unhandledRejection');
+    const release = guardProcess({ error: (message, meta) => lines.push([message, meta]) });
+    const host = {} as TaskContextHost;
+    await new TaskContext(requestOf('leaky', { id: 'id-1' }), host).run(() => {
+      process.emit('unhandledRejection', new RangeError('nobody awaits'), Promise.resolve());
+    });
+    (process as NodeJS.EventEmitter).emit('uncaughtException', new TypeError('in a timer'));
+    release();
+    expect(lines).toEqual([
+      [
+        expect.stringMatching(/^a promise was rejected .* \(in task leaky\[id-1\]\): RangeError: nobody awaits/),
+        { task: 'leaky', id: 'id-1' },
+      ],
+      [expect.stringMatching(/^an error was thrown outside of any call: TypeError: in a timer/), {}],
+    ]);
+    expect(process.listenerCount('unhandledRejection')).toBe(before);
+  });
+});

@@ -1,0 +1,29 @@
+import { Slots } from './slots.js';
+
+describe('slots', () => {
+  it('keeps the order and the bound over many items', () => {
+    const started: number[] = [];
+    const slots = new Slots<number>(3, (item) => started.push(item));
+    for (let item = 0; item < 5_000; item += 1) slots.push(item);
+    expect(started).toEqual([0, 1, 2]);
+    for (let end = 0; end < 5_000; end += 1) {
+      slots.release();
+      expect(slots.running).toBeLessThanOrEqual(3);
+    }
+    expect(started).toEqual(Array.from({ length: 5_000 }, (_, index) => index));
+    expect(slots.running).toBe(0);
+  });
+
+  it('starts nothing once paused', async () => {
+    const started: number[] = [];
+    const slots = new Slots<number>(1, (item) => started.push(item));
+    slots.push(1);
+    slots.push(2);
+    slots.pause();
+    slots.push(3);
+    const idle = slots.idle();
+    slots.release();
+    await idle;
+    expect(started).toEqual([1]);
+  });
+});
