@@ -27,5 +27,5 @@ export function sanitizeText(text: string): string {
 /** The same for JSON text: what jsonb takes. */
 export function sanitizeJson(json: string): string {
   if (!json.includes('\\u')) return json;
-  return json.replace(ESCAPES, (escape) => (BAD_ESCAPE.test(escape) ? '\\ufffd' : escape));
+  return json.replace(ESCAPES, (escape) => (BAD_ESCAPE.test(escape) ? '\ufffd' : escape));
 }

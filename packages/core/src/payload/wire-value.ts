@@ -131,8 +131,8 @@ class WireWriter {
     return this.#value(value) ?? 'null';
   }
 
-  /** undefined for what JSON leaves out. */
-  #value(value: unknown): string | undefined {
+  /** undefined for what JSON leaves out. `asked`: it is what a toJSON returned, whose own toJSON JSON.stringify does not call. */
+  #value(value: unknown, asked = false): string | undefined {
     switch (typeof value) {
       case 'undefined':
         return undefined;
@@ -149,7 +149,7 @@ class WireWriter {
       case 'symbol':
         throw this.#refuse('a symbol cannot travel');
       case 'object':
-        return value === null ? this.#count('null') : this.#object(value);
+        return value === null ? this.#count('null') : this.#object(value, asked);
     }
   }
 
@@ -159,7 +159,7 @@ class WireWriter {
     return Number.isFinite(value) ? this.#count(String(value)) : this.#tag('float', `"${value}"`);
   }
 
-  #object(value: object): string | undefined {
+  #object(value: object, asked: boolean): string | undefined {
     if (types.isDate(value)) return this.#date(value);
     if (types.isUint8Array(value)) return this.#bytes(value);
     if (types.isBoxedPrimitive(value)) return this.#value(value.valueOf());
@@ -169,18 +169,18 @@ class WireWriter {
     }
     const levels = types.isMap(value) ? 3 : types.isSet(value) ? 2 : 1;
     this.#enter(value, levels);
-    const json = this.#nested(value);
+    const json = this.#nested(value, asked);
     this.#ancestors.delete(value);
     this.#depth -= levels;
     return json;
   }
 
-  #nested(value: object): string | undefined {
+  #nested(value: object, asked: boolean): string | undefined {
     if (types.isMap(value)) return this.#tag('map', this.#items([...value]));
     if (types.isSet(value)) return this.#tag('set', this.#items([...value]));
-    if (hasToJson(value)) {
+    if (!asked && hasToJson(value)) {
       const json = value.toJSON(String(this.#path.at(-1) ?? ''));
-      if (json !== value) return this.#value(json);
+      if (json !== value) return this.#value(json, true);
     }
     return Array.isArray(value) ? this.#items(value) : this.#properties(value);
   }
