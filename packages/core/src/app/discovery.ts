@@ -89,7 +89,7 @@ async function importTasks(file: string, loader: ModuleLoader): Promise<readonly
 /** Node names only those exports of a CommonJS module that it can guess; the default export holds them all. */
 function exportedValues(exports: Record<string, unknown>): readonly unknown[] {
   const whole = exports['default'];
-  const inner = typeof whole === 'object' && whole !== null ? Object.values(whole) : [];
+  const inner = typeof whole === 'object' && whole !== null ? (Object.values(whole) as readonly unknown[]) : [];
   return [...new Set([...Object.values(exports), ...inner])];
 }
 

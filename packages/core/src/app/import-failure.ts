@@ -21,7 +21,15 @@ export function importFailure(error: unknown, { code, what, file }: FailedImport
 export function reasonOf(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('message' in error)) return `it threw ${show(error)}`;
   const { name, message } = error as { readonly name?: unknown; readonly message?: unknown };
-  return `${typeof name === 'string' ? name : 'Error'}: ${String(message)}`;
+  return `${typeof name === 'string' ? name : 'Error'}: ${String(message)}${syntaxErrorPlace(error) ?? ''}`;
+}
+
+/** Where the fault is, which Node says only at the head of a syntax error's stack, and not for every ES module. */
+function syntaxErrorPlace(error: object): string | null {
+  const { name, stack } = error as { readonly name?: unknown; readonly stack?: unknown };
+  if (name !== 'SyntaxError' || typeof stack !== 'string') return null;
+  const place = /^(?:file:\/\/)?(\S[^\n]*:\d+)\n/.exec(stack)?.[1];
+  return place === undefined ? null : ` (at ${place})`;
 }
 
 /** What to do about failures whose own message does not say it; null: the message is enough. */
@@ -52,6 +60,9 @@ function hintFor(error: unknown, file: string): string | null {
   }
   if (name === 'SyntaxError' && /Cannot use import statement outside a module|Unexpected token 'export'/.test(text)) {
     return 'Node read the file as CommonJS: set "type": "module" in its package.json, name it .mjs, or compile it to CommonJS.';
+  }
+  if (name === 'SyntaxError' && !isTypeScript && syntaxErrorPlace(error as object) === null) {
+    return `If the fault is in this file, \`node --check ${file}\` shows the line.`;
   }
   return null;
 }
