@@ -227,6 +227,12 @@ describe('a namespace', () => {
     expect([...layer.values]).toEqual([]);
   });
 
+  test('a port of our own making is unknown, not passed over', () => {
+    expect(problem(() => env({ LOVAGE_BROKER_PORT: '5672' }))).toContain(
+      'LOVAGE_BROKER_PORT is not a configuration key',
+    );
+  });
+
   test('a namespace that ends in an underscore is a mistake', () => {
     expect(() => readLayer({}, { namespace: 'LOVAGE_', origin: 'x' })).toThrow(
       'expected namespace to be a word such as \'LOVAGE\', without the underscore that follows it, got "LOVAGE_"',

@@ -201,10 +201,9 @@ function namespaceEntries(source: object, namespace: string, problems: string[])
  * a service named `shop`: nobody's misspelling, so no reason not to start. No key of ours ends like these.
  */
 function isServiceLink(name: string, value: unknown): boolean {
-  return (
-    typeof value === 'string' &&
-    /(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?)$/.test(name)
-  );
+  if (typeof value !== 'string') return false;
+  if (/_PORT$/.test(name) && /^(tcp|udp|sctp):\/\//.test(value)) return true;
+  return /(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)$/.test(name);
 }
 
 function checkedNamespace(namespace: string): string {

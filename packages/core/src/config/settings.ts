@@ -77,7 +77,7 @@ export interface WorkerSettings {
   readonly concurrency: number;
   /** Deliveries held by one process for each queue; null: 4 × concurrency, at most 2,000. */
   readonly prefetch: number | null;
-  /** The queues to consume; null: the default queue, those of the registered tasks, and those in `routes` and `queues`. */
+  /** The queues to consume; null: the default queue, those of the registered tasks, and those in `routes` and `queues`, but not somebody else's (`declare: false`) that no registered task uses. */
   readonly queues: readonly string[] | null;
   /** How long running tasks may go on once the worker is told to stop. */
   readonly shutdownTimeoutMs: number;
