@@ -96,10 +96,10 @@ function createTransform(): ExecutorClass {
       return super.transform(source, value, targetType, arrayType, isMap, level);
     }
 
-    /** Of a type nobody declared: on arrival plain data, which class-transformer would rebuild by its `constructor` key. */
+    /** Of a type nobody declared: on arrival plain data. class-transformer would call whatever its key `constructor` holds. */
     #travelsAsItIs(value: object): boolean {
-      if (Array.isArray(value)) return false;
-      return this.#reviving || (hasToJson(value) && !types.isDate(value));
+      if (Array.isArray(value) || types.isDate(value)) return false;
+      return this.#reviving || typeof value.constructor !== 'function' || hasToJson(value);
     }
   };
 }
