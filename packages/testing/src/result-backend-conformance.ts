@@ -1,4 +1,5 @@
 /// <reference types="jest" />
+import { types } from 'node:util';
 import {
   type CommitResult,
   type Completion,
@@ -92,7 +93,9 @@ export function describeResultBackend(
           runtimeMs: 60_000,
         });
         expect(await commit(backend, write)).toEqual(['applied']);
-        const record = await only(peer, write.id);
+        const { createdAt, startedAt, finishedAt, ...record } = await only(peer, write.id);
+        // Not `toBeInstanceOf`: a copy made by structuredClone under Jest is of another realm.
+        expect([createdAt, startedAt, finishedAt].map(types.isDate)).toEqual([true, true, true]);
         expect(record).toEqual({
           id: write.id,
           task: write.task,
@@ -109,13 +112,10 @@ export function describeResultBackend(
           parentId: 'parent',
           rootId: 'root',
           groupId: 'group',
-          createdAt: expect.any(Date) as Date,
-          startedAt: expect.any(Date) as Date,
-          finishedAt: expect.any(Date) as Date,
         });
       });
 
-      promise('keeps null apart from a JSON null, and stores what is absent as null', async () => {
+      promise('stores what is absent as null', async () => {
         const absent = recordWrite({ argsJson: null, kwargsJson: null, resultJson: null });
         await commit(backend, absent);
         const record = await only(backend, absent.id);
@@ -144,7 +144,7 @@ export function describeResultBackend(
         expect([received.startedAt, received.finishedAt]).toEqual([null, null]);
         await commit(backend, recordWrite({ id, state: 'STARTED', runtimeMs: 0 }));
         const started = await only(backend, id);
-        expect(started.startedAt).toBeInstanceOf(Date);
+        expect(types.isDate(started.startedAt)).toBe(true);
         await commit(backend, recordWrite({ id, state: 'REVOKED', runtimeMs: null }));
         const ended = await only(backend, id);
         expect(ended.createdAt).toEqual(received.createdAt);

@@ -1,0 +1,99 @@
+import { type RecordWrite, type ResultBackend, isLovageError } from '@lovage/core';
+import { TestSchema, recordWrite } from '../../test/support.js';
+
+describe('commits to PostgreSQL', () => {
+  const schema = new TestSchema();
+  let backend: ResultBackend;
+
+  beforeAll(async () => {
+    await schema.migrate();
+    backend = await schema.started();
+  });
+  afterAll(() => schema.dispose());
+
+  const nested = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)}`;
+  const bad: Readonly<Record<string, readonly [Partial<RecordWrite>, RegExp]>> = {
+    'a NUL in jsonb (22P05)': [{ resultJson: '"\\u0000"' }, /22P05/],
+    'a lone surrogate (22P02)': [{ argsJson: '["\\udc00"]' }, /22P02/],
+    'JSON that is none (22P02)': [{ progressJson: '{' }, /22P02/],
+    'a number out of range (22003)': [{ resultJson: '1e400000' }, /22003/],
+    'nesting 100,000 deep (54001)': [{ resultJson: nested(100_000) }, /54001/],
+    'a NUL in text (22021)': [{ task: 'a\0b' }, /22021/],
+    'a NUL in an error': [{ error: { type: 'Error', message: '\0', stack: null } }, /22P05/],
+    'an id of 256 characters (23514)': [{ id: 'x'.repeat(256) }, /23514/],
+    'an empty id (23514)': [{ id: '' }, /23514/],
+    'an id with a NUL': [{ id: 'a\0b' }, /its id holds a NUL/],
+    'an id with a lone surrogate': [{ id: 'a\ud800b' }, /lone surrogate/],
+    'an attempt out of range (22003)': [{ attempt: 2 ** 31 }, /22003/],
+    'a run time that is no number (22008)': [{ runtimeMs: NaN }, /22008/],
+    'a result of 300 MB': [{ resultJson: `"${'x'.repeat(300 * 2 ** 20)}"` }, /expected at most/],
+  };
+
+  it.each(Object.entries(bad))('%s harms none of 255 neighbours', async (_what, [fields, message]) => {
+    const writes = Array.from({ length: 256 }, (_, index) => recordWrite(index === 77 ? fields : {}));
+    const results = await backend.commit(writes.map((record) => ({ record, wake: null })));
+    const refused = results[77];
+    expect(isLovageError(refused, 'LOVAGE_RESULT_NOT_STORABLE')).toBe(true);
+    expect((refused as Error).message).toMatch(message);
+    expect(results.filter((result) => result === 'applied')).toHaveLength(255);
+    expect(await backend.find({ ids: writes.map(({ id }) => id) })).toHaveLength(255);
+  });
+
+  it('stores all that JSON and text can otherwise hold', async () => {
+    const text = 'é 𝄞 {},"\\\'\n\t\u0001 \\u0000 NULL';
+    const value = { [text]: [text, 1e300, -0.1, '', null, { __proto__: 1 }, JSON.parse('{"__proto__":{"a":1}}')] };
+    const record = recordWrite({
+      task: text,
+      queue: text,
+      worker: text,
+      resultJson: JSON.stringify(value),
+      argsJson: nested(1_000),
+    });
+    expect(await backend.commit([{ record, wake: null }])).toEqual(['applied']);
+    const [found] = await backend.find({ ids: [record.id] });
+    expect(found).toMatchObject({ task: text, queue: text, worker: text });
+    expect(JSON.stringify(found?.result)).toBe(JSON.stringify(value));
+    expect(JSON.stringify(found?.args)).toBe(nested(1_000));
+  });
+
+  it('splits a call of 40 MB into statements', async () => {
+    const resultJson = JSON.stringify('é'.repeat(500_000));
+    const writes = Array.from({ length: 40 }, () => recordWrite({ resultJson }));
+    const results = await backend.commit(writes.map((record) => ({ record, wake: null })));
+    expect(new Set(results)).toEqual(new Set(['applied']));
+  });
+
+  it('ends racing commits of the same ids in opposite order, without a deadlock', async () => {
+    const other = await schema.started();
+    const deadlocks = async (): Promise<number> => {
+      const [row] = await schema.sql<{ deadlocks: string }>(
+        'SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()',
+      );
+      return Number(row?.deadlocks);
+    };
+    const before = await deadlocks();
+    for (let pair = 0; pair < 20; pair += 1) {
+      const first = Array.from({ length: 500 }, () => ({ record: recordWrite({ state: 'STARTED' }), wake: null }));
+      const second = [...first].reverse();
+      const results = await Promise.all([backend.commit(first), other.commit(second), backend.commit(second)]);
+      expect(new Set(results.flat())).toEqual(new Set(['applied']));
+    }
+    await other.stop(); // a session adds its counts when it ends
+    expect(await deadlocks()).toBe(before);
+  });
+
+  it('is read by plain SQL, as docs/reference/tables.md promises', async () => {
+    const record = recordWrite({
+      state: 'FAILURE',
+      argsJson: '[1,0]',
+      error: { type: 'RangeError', message: 'division by zero', stack: null },
+      resultJson: null,
+    });
+    await backend.commit([{ record, wake: null }]);
+    const rows = await schema.sql(
+      "SELECT task, args->>0 AS x, error->>'type' AS type, finished_at - created_at AS took FROM task_results WHERE id = $1 AND state = 'FAILURE'",
+      [record.id],
+    );
+    expect(rows).toMatchObject([{ task: 'test.task', x: '1', type: 'RangeError' }]);
+  });
+});

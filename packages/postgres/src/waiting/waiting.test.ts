@@ -1,0 +1,131 @@
+import { type ResultBackend, type TaskRecord, systemRuntime } from '@lovage/core';
+import { Client, Pool } from 'pg';
+import { RecordedEvents, TestSchema, recordWrite, serverUrl, until } from '../../test/support.js';
+import { replyChannelOf, wokenIds } from './reply-channel.js';
+
+describe('waiting for results', () => {
+  const schema = new TestSchema();
+  let worker: ResultBackend;
+
+  beforeAll(async () => {
+    await schema.migrate();
+    worker = await schema.started();
+  });
+  afterAll(() => schema.dispose());
+
+  function wait(backend: ResultBackend, id: string): Promise<TaskRecord> {
+    return backend.waitFor(id, AbortSignal.timeout(8_000));
+  }
+
+  /** Waits for one task, so that the backend listens. */
+  async function listening(backend: ResultBackend): Promise<string> {
+    const record = recordWrite();
+    const waited = wait(backend, record.id);
+    await until('a reply channel', () => backend.replyChannel !== null);
+    await worker.commit([{ record, wake: backend.replyChannel }]);
+    await waited;
+    return backend.replyChannel ?? '';
+  }
+
+  async function listeners(name: string): Promise<number[]> {
+    const rows = await schema.sql<{ pid: number }>('SELECT pid FROM pg_stat_activity WHERE application_name = $1', [
+      `lovage ${name} listen`,
+    ]);
+    return rows.map(({ pid }) => pid);
+  }
+
+  it('listens from the first wait on, on one channel', async () => {
+    const { context } = new RecordedEvents();
+    const backend = await schema.started({}, { ...context, name: 'first-wait' });
+    expect(await listeners('first-wait')).toEqual([]);
+    const channel = await listening(backend);
+    expect(channel).toMatch(/^lovage_[0-9a-f]{32}$/);
+    expect(await listening(backend)).toBe(channel);
+    expect(await listeners('first-wait')).toHaveLength(1);
+    await backend.stop();
+    expect(backend.replyChannel).toBeNull();
+    await until('no listener', async () => (await listeners('first-wait')).length === 0);
+  });
+
+  it('is woken well before its next poll', async () => {
+    const backend = await schema.started();
+    await listening(backend);
+    const record = recordWrite();
+    const waited = wait(backend, record.id);
+    const asked = systemRuntime.monotonic();
+    // By now the next poll is half a second away or more.
+    await until('half a second', () => systemRuntime.monotonic() - asked > 800);
+    const committed = systemRuntime.monotonic();
+    await worker.commit([{ record, wake: backend.replyChannel }]);
+    await waited;
+    expect(systemRuntime.monotonic() - committed).toBeLessThan(300);
+  });
+
+  it('announces after the commit, only ends, many in one payload', async () => {
+    const channel = replyChannelOf(systemRuntime.uuid());
+    const client = new Client({ connectionString: serverUrl() });
+    const payloads: string[] = [];
+    client.on('notification', ({ payload }) => payloads.push(payload ?? ''));
+    await client.connect();
+    await client.query(`LISTEN ${channel}`);
+    const ended = Array.from({ length: 500 }, () => recordWrite());
+    const writes = [recordWrite({ state: 'STARTED' }), recordWrite({ resultJson: '"\\u0000"' }), ...ended];
+    await worker.commit(writes.map((record) => ({ record, wake: channel })));
+    await until('500 wakes', () => payloads.flatMap(wokenIds).length >= 500);
+    expect(payloads).toHaveLength(3);
+    expect(payloads.flatMap(wokenIds)).toEqual(ended.map(({ id }) => id));
+    await client.end();
+  });
+
+  it('polls while the listening connection is lost, and is woken again once it is back', async () => {
+    const events = new RecordedEvents();
+    const backend = await schema.started({}, { ...events.context, name: 'loss' });
+    const channel = await listening(backend);
+    const [pid] = await listeners('loss');
+    const lost = events.next('warning');
+    await schema.sql('SELECT pg_terminate_backend($1)', [pid]);
+    expect((await lost).message).toContain('polling until it is back');
+    const unheard = recordWrite();
+    const waited = wait(backend, unheard.id);
+    await worker.commit([{ record: unheard, wake: null }]);
+    expect(await waited).toMatchObject({ id: unheard.id });
+    await until('another listener', async () => {
+      const [again] = await listeners('loss');
+      return again !== undefined && again !== pid;
+    });
+    expect(await listening(backend)).toBe(channel);
+    expect(events.of('warning')).toHaveLength(1);
+  });
+
+  it('says once that it polls where notifications do not come through', async () => {
+    // Another database of the same server takes the LISTEN and hears nothing, as behind a pooler.
+    const elsewhere = new URL(serverUrl());
+    elsewhere.pathname = '/postgres';
+    const events = new RecordedEvents();
+    const backend = await schema.started({ listenUrl: elsewhere.toString() }, events.context);
+    const warned = events.next('warning');
+    const records = [recordWrite(), recordWrite()];
+    const waits = records.map(({ id }) => wait(backend, id));
+    await worker.commit(records.map((record) => ({ record, wake: backend.replyChannel })));
+    await Promise.all(waits);
+    expect((await warned).message).toContain('results.listenUrl');
+    expect(backend.replyChannel).toBeNull();
+    expect(events.of('warning')).toHaveLength(1);
+  }, 15_000);
+
+  it('polls with a pool handed in, and is woken where listenUrl stands beside it', async () => {
+    const pool = new Pool({ connectionString: serverUrl(), max: 1 });
+    const events = new RecordedEvents();
+    const polling = await schema.started({ pool, url: '' }, events.context);
+    const record = recordWrite();
+    const waited = wait(polling, record.id);
+    await worker.commit([{ record, wake: polling.replyChannel }]);
+    expect(await waited).toMatchObject({ id: record.id });
+    expect(events.of('warning')).toMatchObject([{ message: expect.stringContaining('listenUrl') as string }]);
+    const woken = await schema.started({ pool, url: '', listenUrl: serverUrl() });
+    await listening(woken);
+    await polling.stop();
+    await woken.stop();
+    await pool.end();
+  });
+});
