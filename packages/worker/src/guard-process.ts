@@ -19,9 +19,7 @@ export function guardProcess(logger: Pick<TaskLogger, 'error'>): () => void {
 }
 
 function describe(what: string, thrown: unknown): string {
-  const context = TaskContext.find();
-  const where = context === undefined ? '' : ` (in task ${context.task}[${context.id}])`;
-  return `${what}${where}: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`;
+  return `${what}: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`;
 }
 
 function taskOf(): object {

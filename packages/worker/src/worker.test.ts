@@ -1,5 +1,5 @@
-import { Task, TaskContext, isLovageError, lostQueueOf, type Message } from '@lovage/core';
-import { deferred, type Deferred } from './test-support/deferred.js';
+import { Task, isLovageError, lostQueueOf, type Message } from '@lovage/core';
+import { Gated } from './test-support/gated-task.js';
 import { Rig, messageOf, type RigOptions } from './test-support/rig.js';
 
 @Task({ name: 'divide' })
@@ -58,30 +58,6 @@ const RESULTS = {
   hostile: new Proxy({}, { get: hostile, ownKeys: hostile }),
 };
 
-/** Runs until the test lets it end; one gate a run, in order. */
-@Task({ name: 'gated' })
-class Gated {
-  static runs: {
-    readonly id: string;
-    readonly signal: () => AbortSignal;
-    readonly gate: Deferred<unknown>;
-    readonly context: TaskContext;
-  }[] = [];
-  static watchers: (() => void)[] = [];
-
-  static async running(count: number): Promise<void> {
-    while (Gated.runs.length < count) await new Promise<void>((resolve) => Gated.watchers.push(resolve));
-  }
-
-  async run(): Promise<unknown> {
-    const context = TaskContext.current();
-    const gate = deferred<unknown>();
-    Gated.runs.push({ id: context.id, signal: () => context.signal, gate, context });
-    for (const watcher of Gated.watchers.splice(0)) watcher();
-    return gate.promise;
-  }
-}
-
 @Task({ name: 'ignored', ignoreResult: true })
 class Ignored {
   run(): number {
@@ -98,11 +74,7 @@ async function start(options: Partial<RigOptions> = {}): Promise<Rig> {
   return rig;
 }
 
-function run(index: number): (typeof Gated.runs)[number] {
-  const found = Gated.runs[index];
-  if (found === undefined) throw new RangeError(`the task has not run ${index + 1} times`);
-  return found;
-}
+const run = (index: number) => Gated.run(index);
 
 /** The state of a stored record; undefined without one. */
 async function stateOf(id: string): Promise<string | undefined> {

@@ -67,6 +67,11 @@ export class Worker {
     return this.#parts !== null && this.#stopping === null && this.#parts.intakes.every((intake) => intake.consuming);
   }
 
+  /** How many tasks run now. */
+  get running(): number {
+    return this.#parts?.pipeline.running ?? 0;
+  }
+
   /**
    * Connects, declares the queues and consumes them. Once; a second call gives the first one's answer.
    *

@@ -34,10 +34,11 @@ export class Rig {
   readonly app: Lovage;
   readonly worker: Worker;
   readonly events: { readonly [K in EventName]?: LovageEvents[K][] } = {};
-  readonly queue = 'lovage';
+  readonly queue: string;
   #changed: (() => void)[] = [];
 
   constructor({ tasks, worker, results, app }: RigOptions) {
+    this.queue = app?.defaultQueue ?? 'lovage';
     this.app = new Lovage({
       name: 'rig',
       broker: `memory://rig-${(rigs += 1)}`,
@@ -113,6 +114,9 @@ const OBSERVED: readonly EventName[] = [
   'task:revoked',
   'task:duplicate',
   'message:dead',
+  'connection:open',
+  'connection:lost',
+  'connection:retry',
   'worker:ready',
   'worker:stopping',
   'worker:stopped',

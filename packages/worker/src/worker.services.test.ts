@@ -1,0 +1,239 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, type ChannelModel } from 'amqplib';
+import { Task, deadQueueOf, lostQueueOf, type AppOptions } from '@lovage/core';
+import { CuttableProxy } from './test-support/cuttable-proxy.js';
+import { Gated } from './test-support/gated-task.js';
+import { Rig, messageOf } from './test-support/rig.js';
+import type { WorkerOptions } from './worker-options.js';
+
+jest.setTimeout(30_000);
+
+/** A server that `npm run services` provides. */
+function serverUrl(name: 'LOVAGE_BROKER' | 'LOVAGE_RESULTS'): string {
+  const url = process.env[name];
+  if (url === undefined) throw new TypeError(`expected ${name} to be set: run the tests with \`npm test\``);
+  return url;
+}
+
+@Task({ name: 'divide' })
+class Divide {
+  run(x: number, y: number): number {
+    return x / y;
+  }
+}
+
+const schema = `worker_${randomBytes(6).toString('hex')}`;
+const rigs: Rig[] = [];
+let broker: ChannelModel;
+let queue: string;
+
+function rigOf(
+  options: { readonly app?: AppOptions; readonly worker?: WorkerOptions; readonly resultsUrl?: string } = {},
+): Rig {
+  const results = { url: options.resultsUrl ?? serverUrl('LOVAGE_RESULTS'), schema };
+  const app = { broker: serverUrl('LOVAGE_BROKER'), results, defaultQueue: queue, ...options.app };
+  const rig = new Rig({
+    tasks: [Divide, Gated],
+    app,
+    ...(options.worker === undefined ? {} : { worker: options.worker }),
+  });
+  rigs.push(rig);
+  return rig;
+}
+
+/** Waits until the broker says so; the test's own time limit is the deadline. */
+async function eventually(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition()));
+}
+
+/** Resolves once a queue holds so many messages that nobody has. */
+async function holds(rig: Rig, name: string, messages: number): Promise<void> {
+  await eventually(async () => (await rig.ready(name)) === messages);
+}
+
+async function recordOf(rig: Rig, id: string) {
+  return (await rig.app.results.find({ ids: [id] }))[0];
+}
+
+/** Declares the queue, without a worker. */
+async function declare(rig: Rig): Promise<void> {
+  await (await rig.transport()).declare([{ name: queue, type: 'quorum', maxPriority: null, declare: true }]);
+}
+
+beforeAll(async () => {
+  broker = await connect(serverUrl('LOVAGE_BROKER'));
+  queue = `worker-${randomBytes(6).toString('hex')}`;
+  const migrator = rigOf();
+  await (await migrator.app.resultBackend())?.capabilities.schema?.migrate();
+});
+beforeEach(() => {
+  Gated.runs = [];
+  queue = `worker-${randomBytes(6).toString('hex')}`;
+});
+afterEach(async () => {
+  await Promise.all(rigs.splice(0).map((rig) => rig.stop()));
+  const channel = await broker.createChannel();
+  for (const name of [queue, lostQueueOf(queue), deadQueueOf(queue)]) await channel.deleteQueue(name);
+  await channel.close();
+});
+afterAll(() => broker.close());
+
+describe('a worker on RabbitMQ and PostgreSQL', () => {
+  it('runs, stores and acknowledges', async () => {
+    const rig = rigOf();
+    await rig.worker.start();
+    const results = await rig.app.task(Divide).delayMany([
+      [1, 2],
+      [3, 4],
+    ]);
+    await expect(Promise.all(results.map((result) => result.get({ timeout: '10s' })))).resolves.toEqual([0.5, 0.75]);
+    await rig.worker.stop();
+    await holds(rig, queue, 0);
+  });
+
+  it('moves what nobody can run to the dead-letter queue, headers and body intact', async () => {
+    const rig = rigOf();
+    await rig.worker.start();
+    const message = messageOf('nobody.knows', { queue, headers: { tenant: 'acme' } }, [1, 'two']);
+    await rig.publish(message);
+    await rig.seen('message:dead');
+    await holds(rig, deadQueueOf(queue), 1);
+    const [letter] = await rig.takeDead(1);
+    expect(letter?.headers).toMatchObject({
+      ...message.headers,
+      'x-lovage-queue': queue,
+      'x-lovage-worker': rig.worker.name,
+    });
+    expect(Buffer.from(letter?.body ?? '')).toEqual(message.body);
+    await rig.worker.stop();
+    await holds(rig, queue, 0);
+  });
+
+  it('revokes what the broker let expire (Celery sets `expiration`)', async () => {
+    const rig = rigOf();
+    await declare(rig);
+    const { body, headers } = messageOf('divide', { id: `stale-${queue}` }, [1, 2]);
+    const channel = await broker.createConfirmChannel();
+    channel.sendToQueue(queue, Buffer.from(body), {
+      headers,
+      contentType: 'application/json',
+      expiration: 1,
+      persistent: true,
+    });
+    await channel.waitForConfirms();
+    await channel.close();
+    await holds(rig, lostQueueOf(queue), 1);
+    await rig.worker.start();
+    await rig.seen('message:dead');
+    await expect(recordOf(rig, `stale-${queue}`)).resolves.toMatchObject({ state: 'REVOKED', queue });
+    await holds(rig, deadQueueOf(queue), 1);
+    await rig.worker.stop();
+    await holds(rig, lostQueueOf(queue), 0);
+  });
+
+  it('fails what reached the delivery limit', async () => {
+    const rig = rigOf();
+    await declare(rig);
+    await rig.publish(messageOf('divide', { id: `poison-${queue}`, queue }, [1, 2]));
+    const channel = await broker.createChannel();
+    await channel.consume(queue, (message) => message !== null && channel.nack(message, false, true));
+    await holds(rig, lostQueueOf(queue), 1);
+    await channel.close();
+    await rig.worker.start();
+    await rig.seen('message:dead');
+    await expect(recordOf(rig, `poison-${queue}`)).resolves.toMatchObject({
+      state: 'FAILURE',
+      error: { code: 'LOVAGE_MESSAGE_LOST' },
+    });
+  });
+
+  it('hands back what has not started when it stops, and another worker runs it', async () => {
+    const first = rigOf({ worker: { concurrency: 1 } });
+    await first.worker.start();
+    await first.publish(
+      messageOf('gated', { id: `runs-${queue}`, queue }),
+      messageOf('gated', { id: `waits-${queue}`, queue }),
+    );
+    await first.seen('task:received', 2);
+    const stopping = first.worker.stop();
+    Gated.run(0).gate.resolve('done');
+    await expect(stopping).resolves.toEqual({ finished: 1, abandoned: 0, returned: 1 });
+    await holds(first, queue, 1);
+    await expect(recordOf(first, `runs-${queue}`)).resolves.toMatchObject({ state: 'SUCCESS', result: 'done' });
+    const second = rigOf();
+    await second.worker.start();
+    await Gated.running(2);
+    Gated.run(1).gate.resolve('by the other');
+    await second.seen('task:succeeded');
+    await expect(recordOf(first, `waits-${queue}`)).resolves.toMatchObject({ result: 'by the other' });
+  });
+
+  it('does not run a redelivered task that has ended', async () => {
+    const rig = rigOf();
+    await declare(rig);
+    await rig.publish(messageOf('gated', { id: `twice-${queue}`, queue }));
+    await rig.worker.start();
+    await Gated.running(1);
+    Gated.run(0).gate.resolve(1);
+    await rig.seen('task:succeeded');
+    await rig.worker.stop();
+    // Delivered to somebody who died with it.
+    await rig.publish(messageOf('gated', { id: `twice-${queue}`, queue }));
+    const channel = await broker.createChannel();
+    await channel.consume(queue, () => void channel.close());
+    await once(channel, 'close');
+    const other = rigOf();
+    await other.worker.start();
+    await other.seen('task:duplicate');
+    expect(Gated.runs).toHaveLength(1);
+    await other.worker.stop();
+    await holds(rig, queue, 0);
+  });
+
+  it('holds what has ended while the database is away, unacknowledged, and commits it later', async () => {
+    const proxy = await CuttableProxy.to(serverUrl('LOVAGE_RESULTS'));
+    const rig = rigOf({ resultsUrl: proxy.url });
+    try {
+      await rig.worker.start();
+      const ids = ['a', 'b', 'c'].map((id) => `${id}-${queue}`);
+      await rig.publish(...ids.map((id) => messageOf('gated', { id, queue })));
+      await Gated.running(3);
+      proxy.cut();
+      for (const { gate } of Gated.runs) gate.resolve('kept');
+      await rig.seen('warning');
+      expect(rig.of('task:succeeded')).toEqual([]);
+      proxy.mend();
+      await rig.seen('task:succeeded', 3);
+      for (const id of ids)
+        await expect(recordOf(rig, id)).resolves.toMatchObject({ state: 'SUCCESS', result: 'kept' });
+      await rig.worker.stop();
+      await holds(rig, queue, 0);
+    } finally {
+      await rig.stop();
+      await proxy.close();
+    }
+  });
+
+  it('runs a task once when the broker is lost under it', async () => {
+    const proxy = await CuttableProxy.to(serverUrl('LOVAGE_BROKER'));
+    const rig = rigOf({ app: { broker: proxy.url } });
+    try {
+      await rig.worker.start();
+      await rig.publish(messageOf('gated', { id: `shaken-${queue}`, queue }));
+      await Gated.running(1);
+      proxy.cut();
+      await rig.seen('connection:lost');
+      proxy.mend();
+      await rig.seen('task:duplicate');
+      Gated.run(0).gate.resolve('once');
+      await rig.seen('task:succeeded');
+      expect(Gated.runs).toHaveLength(1);
+      await rig.worker.stop();
+      await holds(rig, queue, 0);
+    } finally {
+      await rig.stop();
+      await proxy.close();
+    }
+  });
+});
