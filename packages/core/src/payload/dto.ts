@@ -35,11 +35,12 @@ const OPTIONS: ClassTransformOptions = {
  */
 const DtoTransform = createTransform();
 
-/** A plain object as an instance of the declared class, revived by class-transformer's decorators. */
+/** A plain object (which is not changed) as an instance of the declared class, revived by class-transformer's decorators. */
 export function instanceOf(type: DtoClass, plain: unknown): unknown {
   return new DtoTransform(TransformationType.PLAIN_TO_CLASS, { ...OPTIONS }).transform(
     undefined,
-    plain,
+    // class-transformer deletes discriminator properties from what it reads.
+    copyOf(plain),
     type,
     undefined,
     false,
@@ -56,6 +57,12 @@ export function plainOf(type: DtoClass, value: unknown): unknown {
     undefined,
     false,
   );
+}
+
+function copyOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copyOf);
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, copyOf(item)]));
 }
 
 function createTransform(): ExecutorClass {

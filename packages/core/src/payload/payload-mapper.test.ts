@@ -298,6 +298,37 @@ describe('DTO classes', () => {
     }
   });
 
+  it('are made without changing the request, subclasses by their discriminator too', () => {
+    class Shape {
+      kind?: string;
+    }
+    class Circle extends Shape {
+      radius!: number;
+    }
+    class Drawing {
+      @Type(() => Shape, { discriminator: { property: 'kind', subTypes: [{ name: 'circle', value: Circle }] } })
+      shapes!: Shape[];
+    }
+    const sent = request([{ shapes: [{ kind: 'circle', radius: 1 }] }]);
+    const before = JSON.stringify(sent);
+    const [drawing] = decodeArgs(definition({ argTypes: [builtIn(Drawing)] }), sent) as [Drawing];
+    expect(drawing.shapes[0]).toBeInstanceOf(Circle);
+    expect(JSON.stringify(sent)).toBe(before);
+  });
+
+  it('are revived all the same where class-validator is not installed', () => {
+    jest.isolateModules(() => {
+      jest.doMock('class-validator', () => {
+        throw Object.assign(new Error('Cannot find module'), { code: 'MODULE_NOT_FOUND' });
+      });
+      // eslint-disable-next-line @typescript-eslint/no-require-imports -- a second copy, which has not asked yet
+      const mapper = require('./payload-mapper.js') as { decodeArgs: typeof decodeArgs };
+      const args = mapper.decodeArgs(task, request([{ id: 'x' }])) as unknown[];
+      expect(args[0]).toBeInstanceOf(Order);
+      jest.dontMock('class-validator');
+    });
+  });
+
   it('refuse a cycle when they are sent', async () => {
     const order = new Order() as Order & { self?: unknown };
     order.self = order;
