@@ -1,5 +1,5 @@
 import { Pool } from 'pg';
-import { describeResultBackend } from '../../testing/src/result-backend-conformance.js';
+import { describeResultBackend } from '@lovage/testing';
 import { TestSchema, serverUrl } from '../test/support.js';
 
 describeResultBackend('postgres', async ({ expiresMs }) => {
