@@ -1,41 +1,34 @@
-import { LovageError, expected } from '../errors/lovage-error.js';
+import { type OptionCheck, checkOptions } from '../config/check-options.js';
+import { isQueueName, queueName } from '../config/config-type.js';
 import type { Headers } from '../message/message.js';
+import { isReservedHeader } from '../message/task-codec.js';
+import { sanitizeText } from '../payload/storable.js';
 import { type Duration, parseDuration } from '../runtime/duration.js';
 import type { Runtime } from '../runtime/runtime.js';
 
 /** What `with()` sets for the calls that follow. */
 export interface CallOptions {
   /** The queue to send to, over every route. */
-  readonly queue?: string;
+  readonly queue?: string | undefined;
   /** 0 (lowest) to 255; needs a classic queue with `maxPriority`. */
-  readonly priority?: number;
+  readonly priority?: number | undefined;
   /** The task's id, 1 to 255 characters; also the idempotency key: an id that has ended is not run again. Default: a new UUIDv7. */
-  readonly id?: string;
+  readonly id?: string | undefined;
   /** Not to be run after this: a duration from the call on, or an instant. It then ends REVOKED. */
-  readonly expires?: Duration | Date;
+  readonly expires?: Duration | Date | undefined;
   /** Headers of your own, readable in TaskContext.headers. Names that the protocol uses are refused. */
-  readonly headers?: Headers;
+  readonly headers?: Headers | undefined;
   /** Keyword arguments, for tasks that take them (Python, or `params` of @Task). */
-  readonly kwargs?: Readonly<Record<string, unknown>>;
+  readonly kwargs?: Readonly<Record<string, unknown>> | undefined;
   /** What logs show in place of the task's name. */
-  readonly shadow?: string;
+  readonly shadow?: string | undefined;
 }
-
-/** Headers that protocol 2 and Lovage use themselves. */
-const PROTOCOL_HEADERS: ReadonlySet<string> = new Set(
-  (
-    'lang task id shadow eta expires group group_index retries timelimit root_id parent_id argsrepr kwargsrepr origin ignore_result ' +
-    'replaced_task_nesting stamped_headers stamps compression attempt republished'
-  ).split(' '),
-);
 
 /** Beyond it an ISO date has no four-digit year, and Celery cannot read it. */
 const LATEST = Date.UTC(9999, 11, 31);
 
-type Checks = Readonly<Record<string, (value: unknown) => string | null>>;
-
 const CHECKS = {
-  queue: (value: unknown) => (isText(value) ? null : 'a string of 1 to 255 characters'),
+  queue: (value: unknown) => (isQueueName(value) ? null : queueName.expectation),
   priority: (value: unknown) =>
     Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 255 ? null : 'an integer from 0 to 255',
   id: (value: unknown) => (isText(value) ? null : 'a string of 1 to 255 characters'),
@@ -44,21 +37,11 @@ const CHECKS = {
   headers: (value: unknown) => (isRecord(value) ? headersProblem(value) : 'an object of header values'),
   kwargs: (value: unknown) => (isRecord(value) ? null : 'an object of arguments by name'),
   shadow: (value: unknown) => (isText(value) ? null : 'a string of 1 to 255 characters'),
-} satisfies { readonly [K in keyof Required<CallOptions>]: Checks[string] };
+} satisfies { readonly [K in keyof Required<CallOptions>]: OptionCheck };
 
 /** Checks what `with()` is given; throws LOVAGE_USAGE naming the option. */
 export function checkCallOptions(options: CallOptions): void {
-  for (const [key, value] of Object.entries(options)) {
-    const check = (CHECKS as Checks)[key];
-    if (check === undefined) {
-      throw new LovageError(
-        'LOVAGE_USAGE',
-        `with(): '${key}' is not an option; the options are ${Object.keys(CHECKS).join(', ')}`,
-      );
-    }
-    const problem = value === undefined ? null : check(value);
-    if (problem !== null) throw new LovageError('LOVAGE_USAGE', expected(`with({ ${key} })`, problem, value));
-  }
+  checkOptions(options, 'with()', { checks: CHECKS, code: 'LOVAGE_USAGE' });
 }
 
 /** The instant after which a call made now is not to be run; null: none. */
@@ -69,7 +52,10 @@ export function expiryOf(options: CallOptions, runtime: Runtime): Date | null {
 }
 
 function isText(value: unknown): boolean {
-  return typeof value === 'string' && value.length > 0 && Buffer.byteLength(value) <= 255;
+  // What neither a header nor a column can hold (NUL, half a surrogate pair) would be a dead letter later.
+  return (
+    typeof value === 'string' && value.length > 0 && Buffer.byteLength(value) <= 255 && sanitizeText(value) === value
+  );
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -86,6 +72,6 @@ function isExpiry(value: unknown): boolean {
 }
 
 function headersProblem(headers: Record<string, unknown>): string | null {
-  const taken = Object.keys(headers).find((name) => PROTOCOL_HEADERS.has(name));
-  return taken === undefined ? null : `an object without the protocol's own header '${taken}'`;
+  const taken = Object.keys(headers).find(isReservedHeader);
+  return taken === undefined ? null : `an object without the reserved header '${taken}'`;
 }

@@ -1,4 +1,5 @@
 import type { DriverContext, ResultBackendDriver, TransportDriver } from '../config/driver.js';
+import { brokerNotConfigured } from '../config/not-configured.js';
 import type { BrokerSettings, ResultsSettings } from '../config/settings.js';
 import { LovageError } from '../errors/lovage-error.js';
 import { MemoryResultBackend } from '../results/memory-result-backend.js';
@@ -19,12 +20,7 @@ const RESULT_BACKENDS: Readonly<Record<string, string>> = {
 export async function createTransport(settings: BrokerSettings, context: DriverContext): Promise<Transport> {
   if (settings.transport !== null) return settings.transport;
   const url = settings.urls[0];
-  if (url === undefined) {
-    throw new LovageError(
-      'LOVAGE_CONFIG',
-      "no broker is configured: set `broker`, such as 'amqp://localhost' (in the environment: LOVAGE_BROKER, where the app reads that namespace)",
-    );
-  }
+  if (url === undefined) throw brokerNotConfigured();
   const scheme = schemeOf(url);
   if (scheme === 'memory') return new MemoryTransport(url);
   const driver = await loadDriver<TransportDriver>('broker', TRANSPORTS, url);
@@ -35,7 +31,7 @@ export async function createTransport(settings: BrokerSettings, context: DriverC
 export async function createResultBackend(settings: ResultsSettings, context: DriverContext): Promise<ResultBackend> {
   if (settings.backend !== null) return settings.backend;
   if (settings.pool === null && schemeOf(settings.url) === 'memory') {
-    return new MemoryResultBackend({ expiresMs: settings.expiresMs, runtime: context.runtime });
+    return new MemoryResultBackend({ url: settings.url, expiresMs: settings.expiresMs, runtime: context.runtime });
   }
   const driver = await loadDriver<ResultBackendDriver>(
     'results',
@@ -54,18 +50,7 @@ async function loadDriver<T>(key: string, table: Readonly<Record<string, string>
       `\`${key}\` is '${maskUrl(url)}': no driver speaks that scheme; known are ${schemes}`,
     );
   }
-  try {
-    return (await loadPackage(name)) as T;
-  } catch (error) {
-    if (
-      (error as { code?: unknown }).code !== 'MODULE_NOT_FOUND' &&
-      (error as { code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND'
-    )
-      throw error;
-    throw new LovageError('LOVAGE_DRIVER', `\`${key}\` needs the package ${name}: npm install ${name}`, {
-      cause: error,
-    });
-  }
+  return (await loadPackage(name)) as T;
 }
 
 function schemeOf(url: string): string {

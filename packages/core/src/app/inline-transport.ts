@@ -5,7 +5,7 @@ import type { Message } from '../message/message.js';
 import { decodeTask } from '../message/task-codec.js';
 import type { ResultBackend } from '../results/result-backend.js';
 import type { Runtime } from '../runtime/runtime.js';
-import { consoleLogger } from '../task/task-logger.js';
+import { stderrLogger } from '../task/task-logger.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import type { Consumer, Transport, TransportCapabilities } from '../transport/transport.js';
 
@@ -70,7 +70,7 @@ export class InlineTransport implements Transport {
               runtime,
               resolver,
               signal: new AbortController().signal,
-              log: consoleLogger,
+              log: stderrLogger,
               reportProgress: (progressJson) =>
                 void results?.commit([stateWrite(request, 'PROGRESS', { ...options, progressJson })]),
             });

@@ -1,6 +1,7 @@
 import { type ConfigLayer, readLayer, resolveSettings } from '../config/config-layers.js';
 import { readConfigFile } from '../config/config-file.js';
 import type { LovageOptions } from '../config/options.js';
+import { resultsNotConfigured } from '../config/not-configured.js';
 import type { Settings } from '../config/settings.js';
 import { LovageError } from '../errors/lovage-error.js';
 import { EventBus } from '../events/event-bus.js';
@@ -17,10 +18,11 @@ import type { Transport } from '../transport/transport.js';
 import { discover } from './discovery.js';
 import { createResultBackend, createTransport } from './drivers.js';
 import { InlineTransport } from './inline-transport.js';
-import { type ModuleLoader, nativeLoader } from './module-loader.js';
+import { type ModuleLoader, defaultLoader } from './module-loader.js';
 import { createRouter, queueSpec } from './router.js';
 import { TaskHandle } from './task-handle.js';
-import { type Outbound, TaskSender } from './task-sender.js';
+import { moduleOriginOf } from './source-files.js';
+import { type Routing, TaskSender } from './task-sender.js';
 
 const APP = Symbol.for('lovage.app');
 
@@ -79,13 +81,14 @@ export class Lovage {
   readonly #discoveries: { readonly packages: readonly string[]; readonly options: DiscoverOptions }[] = [];
   readonly #sender: TaskSender;
   readonly #hasResolver: boolean;
-  #loader: ModuleLoader = nativeLoader;
+  #loader: ModuleLoader = defaultLoader;
   #inline = false;
-  #stopped = false;
+  readonly #stop = new AbortController();
   readonly #settings = new Once<Settings>();
   readonly #loaded = new Once<LoadedApp>();
   readonly #created = { broker: new Once<Transport>(), results: new Once<ResultBackend | null>() };
-  readonly #broker = new Once<Outbound>();
+  readonly #routing = new Once<Routing>();
+  readonly #broker = new Once<Transport>();
   readonly #backend = new Once<ResultBackend | null>();
 
   /** @throws LOVAGE_CONFIG naming every bad key and value. */
@@ -98,7 +101,10 @@ export class Lovage {
     this.#sender = new TaskSender({
       runtime: this.runtime,
       events: this.events,
-      outbound: () => this.#outbound(),
+      stopped: this.#stop.signal,
+      find: (task) => this.#tasks.get(task),
+      routing: () => this.#routing.get(async () => routingOf(await this.settings())),
+      transport: () => this.connectBroker(),
       backend: () => this.#requireBackend(),
       replyTo: () => this.#backend.value?.replyChannel ?? null,
     });
@@ -205,11 +211,10 @@ export class Lovage {
     return this.#loaded.get(async () => {
       const settings = await this.settings();
       for (const { packages, options } of this.#discoveries) {
-        const found = await discover(
-          { packages, from: options.from, related: options.related ?? 'tasks' },
-          this.#loader,
-        );
-        for (const { taskClass, file } of found) this.#register(taskClass, file.replace(/\.[cm]?[jt]s$/, ''));
+        const request = { packages, from: options.from, related: options.related ?? 'tasks' };
+        const warn = (message: string): void => this.events.emit('warning', { message });
+        const found = await discover({ ...request, warn }, this.#loader);
+        for (const { taskClass, file } of found) this.#register(taskClass, moduleOriginOf(file));
       }
       return { settings, tasks: this.#tasks };
     });
@@ -223,18 +228,24 @@ export class Lovage {
   }
 
   /** Opens the connection to the broker, if it is not open. */
-  async connectBroker(options: ConnectOptions = {}): Promise<Transport> {
-    return (await this.#outbound(options)).transport;
+  connectBroker(options: ConnectOptions = {}): Promise<Transport> {
+    return this.#broker.get(async () => {
+      this.#stop.signal.throwIfAborted();
+      const { broker } = await this.settings();
+      const transport = await this.transport();
+      await transport.start({ retryForMs: options.retryForMs ?? broker.publishTimeoutMs });
+      return this.#unlessStopped(transport);
+    });
   }
 
   /** Opens the connection to the results, if it is not open; null for an app without results. */
   connectResults(options: ConnectOptions = {}): Promise<ResultBackend | null> {
     return this.#backend.get(async () => {
-      this.#assertRunning();
+      this.#stop.signal.throwIfAborted();
       const backend = await this.resultBackend();
       const { results } = await this.settings();
       await backend?.start({ retryForMs: options.retryForMs ?? results?.connectTimeoutMs ?? 0 });
-      return backend;
+      return backend === null ? null : this.#unlessStopped(backend);
     });
   }
 
@@ -259,34 +270,31 @@ export class Lovage {
 
   /** Closes what the app opened; what was handed in stays open. Idempotent; the app cannot be used after it. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stop.abort(stopped());
     const settings = await this.#settings.settled();
     const [transport, backend] = await Promise.all([this.#created.broker.settled(), this.#created.results.settled()]);
-    if (transport !== undefined && settings?.broker.transport == null) await transport.stop();
-    if (backend != null && settings?.results?.backend == null) await backend.stop();
+    const ends = await Promise.allSettled([
+      settings?.broker.transport == null && transport?.stop(),
+      settings?.results?.backend == null && backend?.stop(),
+    ]);
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
 
-  #outbound(options: ConnectOptions = {}): Promise<Outbound> {
-    return this.#broker.get(async () => {
-      this.#assertRunning();
-      const settings = await this.settings();
-      const transport = await this.transport();
-      await transport.start({ retryForMs: options.retryForMs ?? settings.broker.publishTimeoutMs });
-      return { transport, route: createRouter(settings), queueSpec: (queue) => queueSpec(settings, queue) };
-    });
+  /** For what was being started while the app was stopped: it may have opened after `stop` had closed it. */
+  async #unlessStopped<T extends { stop(): Promise<void> }>(started: T): Promise<T> {
+    if (!this.#stop.signal.aborted) return started;
+    await started.stop();
+    throw stopped();
   }
 
   async #requireBackend(): Promise<ResultBackend> {
     const backend = await this.connectResults();
     if (backend !== null) return backend;
-    throw new LovageError(
-      'LOVAGE_RESULTS_NOT_CONFIGURED',
-      "this app stores no results: set `results`, such as 'postgres://localhost/shop' (in the environment: LOVAGE_RESULTS, where the app reads that namespace)",
-    );
+    throw resultsNotConfigured('this needs stored results');
   }
 
   #inlineHost(settings: Settings): ConstructorParameters<typeof InlineTransport>[0] {
@@ -328,10 +336,14 @@ export class Lovage {
     if (this.#loaded.used)
       throw new LovageError('LOVAGE_USAGE', `${method}() comes too late: the app's tasks have been loaded already`);
   }
+}
 
-  #assertRunning(): void {
-    if (this.#stopped) throw new LovageError('LOVAGE_STOPPED', 'the app has been stopped');
-  }
+function routingOf(settings: Settings): Routing {
+  return { route: createRouter(settings), queueSpec: (queue) => queueSpec(settings, queue) };
+}
+
+function stopped(): LovageError {
+  return new LovageError('LOVAGE_STOPPED', 'the app has been stopped');
 }
 
 /** True for an app, from whichever copy of the package. */

@@ -16,6 +16,18 @@ export const nativeLoader: ModuleLoader = async (file) => {
   }
 };
 
+// On globalThis, so that it also serves apps of a second copy of this package.
+const DEFAULT = Symbol.for('lovage.loader');
+const loaders = globalThis as { [DEFAULT]?: ModuleLoader };
+
+/** What an app imports with unless it is told otherwise: `nativeLoader`, or what `setDefaultLoader` set. */
+export const defaultLoader: ModuleLoader = (file) => (loaders[DEFAULT] ?? nativeLoader)(file);
+
+/** Sets the loader of every app in this process; for what runs scripts, such as `lovage run`. */
+export function setDefaultLoader(loader: ModuleLoader): void {
+  loaders[DEFAULT] = loader;
+}
+
 /**
  * Imports an installed package by its name. Throws LOVAGE_DRIVER with the command that installs it if it is not there, and with the cause
  * if it cannot be imported.

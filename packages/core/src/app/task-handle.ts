@@ -5,11 +5,11 @@ import type { TaskSender, TaskTarget } from './task-sender.js';
 
 /** With keyword arguments any number of positional ones may be left to them. */
 export type ArgsWith<Args extends readonly unknown[], Options> = Options extends { readonly kwargs: object }
-  ? readonly unknown[]
+  ? Partial<Args>
   : Args;
 
 /** Sends one task. Immutable: `with` gives a new handle. Opens no connection before the first call. */
-export class TaskHandle<Args extends readonly unknown[] = readonly unknown[], Result = unknown> {
+export class TaskHandle<in Args extends readonly unknown[] = readonly unknown[], out Result = unknown> {
   readonly #target: TaskTarget;
   readonly #sender: TaskSender;
   readonly #options: CallOptions;
@@ -41,7 +41,8 @@ export class TaskHandle<Args extends readonly unknown[] = readonly unknown[], Re
    * Sends one call. Resolves once the broker has taken it (one confirmed publish), with the result to ask for later.
    *
    * @throws LOVAGE_PAYLOAD for an argument that cannot travel, LOVAGE_ARGUMENTS, LOVAGE_UNROUTABLE, LOVAGE_QUEUE_MISMATCH, LOVAGE_PUBLISH,
-   *   LOVAGE_BROKER_UNAVAILABLE (after `broker.publishTimeout`; the call may have been taken all the same: `with({ id })` makes it safe to send again).
+   *   LOVAGE_BROKER_UNAVAILABLE (no word within `broker.publishTimeout`; the call may have been taken all the same: sent again with the error's
+   *   `details.id` as `with({ id })`, it does not run again once it has ended).
    */
   async delay(...args: Args): Promise<AsyncResult<Result>> {
     const [result] = await this.#sender.send<Result>(this.#target, this.#options, [args]);
@@ -51,9 +52,10 @@ export class TaskHandle<Args extends readonly unknown[] = readonly unknown[], Re
   /**
    * Sends many calls in one round of confirms: much faster than one after the other. One result a call, in order.
    *
-   * @throws as `delay`; if only some were taken, the message says which were not and `cause` holds their errors.
+   * @throws as `delay`; if only some were taken, the error's `details` are `{ ids, failed }`: the ids of all calls in order, and
+   *   `{ index, id, error }` of each that was not sent.
    */
-  async delayMany(calls: readonly Args[]): Promise<readonly AsyncResult<Result>[]> {
+  async delayMany(calls: readonly Readonly<Args>[]): Promise<readonly AsyncResult<Result>[]> {
     if (this.#options.id !== undefined && calls.length > 1) {
       throw new LovageError(
         'LOVAGE_USAGE',

@@ -12,6 +12,7 @@ import { TaskContext } from '../task/task-context.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import type { QueueSpec, Transport } from '../transport/transport.js';
 import { type CallOptions, expiryOf } from './call-options.js';
+import type { Router } from './router.js';
 
 /** Which task a handle sends. */
 export interface TaskTarget {
@@ -20,18 +21,22 @@ export interface TaskTarget {
   readonly definition: TaskDefinition | null;
 }
 
-/** What is needed to send. */
-export interface Outbound {
-  readonly transport: Transport;
-  route(task: string, taskQueue: string | null): string;
-  queueSpec(queue: string): QueueSpec;
+/** Where calls go, by the app's configuration alone. */
+export interface Routing {
+  readonly route: Router;
+  readonly queueSpec: (queue: string) => QueueSpec;
 }
 
 export interface SenderHost {
   readonly runtime: Runtime;
   readonly events: EventBus;
+  /** Aborts when the app is stopped. */
+  readonly stopped: AbortSignal;
+  /** The code of a task, if this app has it. */
+  find(task: string): TaskDefinition | undefined;
+  routing(): Promise<Routing>;
   /** Connects to the broker, if that has not been done. */
-  outbound(): Promise<Outbound>;
+  transport(): Promise<Transport>;
   /** Connects to the results; throws LOVAGE_RESULTS_NOT_CONFIGURED for an app without. */
   backend(): Promise<ResultBackend>;
   /** Where this process listens for ends; null until somebody waits. */
@@ -48,31 +53,28 @@ export class TaskSender {
     this.#host = host;
   }
 
+  /** Sends calls of one task, in one round of confirms. */
   async send<Result>(
     target: TaskTarget,
     options: CallOptions,
     calls: readonly (readonly unknown[])[],
   ): Promise<AsyncResult<Result>[]> {
-    const argsJson = calls.map((args) => encodeArgs(target.definition, args));
+    const definition = target.definition ?? this.#host.find(target.name) ?? null;
+    const argsJson = calls.map((args) => encodeArgs(definition, args));
     const kwargsJson = options.kwargs === undefined ? '{}' : encodeKwargs(options.kwargs);
-    const { transport, route, queueSpec } = await this.#host.outbound();
-    const queue = options.queue ?? route(target.name, target.definition?.queue ?? null);
-    await transport.declare([queueSpec(queue)]);
-
-    const common = this.#common(target, options, queue);
-    const envelopes = calls.map((): TaskEnvelope => {
-      const id = options.id ?? this.#host.runtime.uuid();
-      return { ...common, id, rootId: common.rootId ?? id };
-    });
-    const messages = envelopes.map((envelope, index): Message =>
-      encodeTask(envelope, argsJson[index] ?? '[]', kwargsJson),
+    const { route, queueSpec } = await this.#host.routing();
+    const queue = options.queue ?? route(target.name, definition?.queue ?? null);
+    const common = this.#common({ name: target.name, definition }, options, queue);
+    const ids = calls.map(() => options.id ?? this.#host.runtime.uuid());
+    const messages = ids.map((id, index) =>
+      encodeTask({ ...common, id, rootId: common.rootId ?? id }, argsJson[index] ?? '[]', kwargsJson),
     );
-    const outcomes = await transport.publish(messages);
-    if (outcomes.some((outcome) => outcome !== null)) throw publishFailure(target, outcomes);
-    return envelopes.map(({ id }) => {
-      this.#host.events.emit('task:sent', { id, task: target.name, queue });
-      return this.resultOf<Result>(id, target.definition);
+    const outcomes = await publishTo(await this.#host.transport(), queueSpec(queue), messages);
+    ids.forEach((id, index) => {
+      if (outcomes[index] === null) this.#host.events.emit('task:sent', { id, task: target.name, queue });
     });
+    assertSent(target, ids, outcomes);
+    return ids.map((id) => this.resultOf<Result>(id, definition));
   }
 
   /** The result of a call sent before, here or elsewhere. */
@@ -81,6 +83,7 @@ export class TaskSender {
       backend: () => this.#host.backend(),
       definition,
       ignored: definition?.ignoreResult ?? false,
+      stopped: this.#host.stopped,
     });
   }
 
@@ -113,15 +116,27 @@ export class TaskSender {
   }
 }
 
-function publishFailure(target: TaskTarget, outcomes: readonly (LovageError | null)[]): LovageError {
-  const failed = outcomes.flatMap((error, index) => (error === null ? [] : [{ error, index }]));
-  const first = failed[0]?.error ?? new LovageError('LOVAGE_PUBLISH', 'the broker did not take the message');
-  if (outcomes.length === 1) return first;
-  const indexes = failed.map(({ index }) => index);
-  const which = indexes.length <= 10 ? indexes.join(', ') : `${indexes.slice(0, 10).join(', ')}, …`;
-  return new LovageError(
-    first.code,
-    `${failed.length} of ${outcomes.length} calls of ${target.name} were not sent (index ${which}): ${first.message}`,
-    { cause: new AggregateError(failed.map(({ error }) => error)) },
-  );
+/** Declares the queue and publishes; a queue that was deleted since is declared anew, once: nothing was taken of what came back. */
+async function publishTo(
+  transport: Transport,
+  queue: QueueSpec,
+  messages: readonly Message[],
+): Promise<readonly (LovageError | null)[]> {
+  await transport.declare([queue]);
+  const outcomes = await transport.publish(messages);
+  const returned = messages.filter((_, index) => outcomes[index]?.code === 'LOVAGE_UNROUTABLE');
+  if (returned.length === 0) return outcomes;
+  await transport.declare([queue]);
+  const again = [...(await transport.publish(returned))];
+  return outcomes.map((outcome) => (outcome?.code === 'LOVAGE_UNROUTABLE' ? (again.shift() ?? null) : outcome));
+}
+
+function assertSent(target: TaskTarget, ids: readonly string[], outcomes: readonly (LovageError | null)[]): void {
+  const failed = outcomes.flatMap((error, index) => (error === null ? [] : [{ index, id: ids[index], error }]));
+  const first = failed[0];
+  if (first === undefined) return;
+  const { code, message } = first.error;
+  if (ids.length === 1) throw new LovageError(code, message, { cause: first.error.cause, details: { id: first.id } });
+  const summary = `${failed.length} of ${ids.length} calls of ${target.name} were not sent (see details.failed): ${message}`;
+  throw new LovageError(code, summary, { cause: first.error, details: { ids, failed } });
 }

@@ -91,7 +91,7 @@ export const queueName: ConfigType<string> = configType(
   (value) => (isQueueName(value) ? value : undefined),
 );
 
-function isQueueName(value: unknown): value is string {
+export function isQueueName(value: unknown): value is string {
   if (typeof value !== 'string' || Buffer.byteLength(value) > QUEUE_NAME_BYTES) return false;
   return /^[^\s,\p{Cc}]+$/u.test(value) && !value.startsWith('amq.');
 }

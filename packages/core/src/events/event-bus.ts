@@ -8,8 +8,8 @@ export class EventBus implements EventSink {
   on<K extends EventName>(name: K, listener: EventListener<K>): () => void {
     const listeners = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, listeners);
-    listeners.add(listener as EventListener<never>);
-    return () => void listeners.delete(listener as EventListener<never>);
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
   }
 
   has(name: EventName): boolean {

@@ -9,11 +9,11 @@ import { snapshotOf, type TaskSnapshot } from './task-snapshot.js';
 
 export interface GetOptions {
   /** How long to wait at most; for ever if absent. */
-  readonly timeout?: Duration;
+  readonly timeout?: Duration | undefined;
   /** Ends the wait with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Waiting inside a task can deadlock the workers; true says that it cannot here. */
-  readonly allowInsideTask?: boolean;
+  readonly allowInsideTask?: boolean | undefined;
 }
 
 /** Where an AsyncResult reads. */
@@ -23,6 +23,8 @@ export interface AsyncResultSource {
   readonly definition: TaskDefinition | null;
   /** The call asked for no result. */
   readonly ignored: boolean;
+  /** Aborts when the app is stopped: nobody is left to bring a result. */
+  readonly stopped: AbortSignal;
 }
 
 /** The future result of one call. Holds no connection and costs nothing until it is asked. */
@@ -107,26 +109,39 @@ export class AsyncResult<Result = unknown> {
   }
 
   async #wait({ timeout, signal }: GetOptions): Promise<TaskRecord> {
-    const limit = timeout === undefined ? undefined : parseDuration(timeout, 'timeout');
-    const abort = new AbortController();
-    const forward = (): void => abort.abort(signal?.reason);
-    if (signal?.aborted === true) forward();
-    signal?.addEventListener('abort', forward, { once: true });
-    const timer =
-      limit === undefined
-        ? undefined
-        : setTimeout(
-            () => {
-              const message = `task ${this.id} did not end within ${String(timeout)}${typeof timeout === 'number' ? ' ms' : ''}: it may still be waiting or running. Is a worker consuming its queue?`;
-              abort.abort(new LovageError('LOVAGE_RESULT_TIMEOUT', message));
-            },
-            Math.min(limit, 2 ** 31 - 1),
-          );
+    const expired = new AbortController();
+    const timer = timeout === undefined ? undefined : this.#abortAfter(timeout, expired);
+    const end = AbortSignal.any([this.#source.stopped, expired.signal, ...(signal === undefined ? [] : [signal])]);
     try {
-      return await (await this.#source.backend()).waitFor(this.id, abort.signal);
+      const backend = await unlessAborted(this.#source.backend(), end);
+      return await unlessAborted(backend.waitFor(this.id, end), end);
     } finally {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', forward);
     }
+  }
+
+  #abortAfter(timeout: Duration, abort: AbortController): NodeJS.Timeout {
+    const limit = Math.min(parseDuration(timeout, 'timeout'), LONGEST_TIMER_MS);
+    const shown = typeof timeout === 'number' ? `${timeout} ms` : timeout;
+    const message = `task ${this.id} did not end within ${shown}: it may still be waiting or running. Is a worker consuming its queue?`;
+    return setTimeout(() => abort.abort(new LovageError('LOVAGE_RESULT_TIMEOUT', message)), limit);
+  }
+}
+
+/** What setTimeout takes at most: 24.8 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** The promise's end, or the signal's reason if that comes first. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let onAbort: () => void = () => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }

@@ -17,18 +17,36 @@ interface Waiter {
   readonly reject: (reason: unknown) => void;
 }
 
-/** The result backend of `memory:` URLs and of inline tests: this process only, gone with it. Keeps the promises of the interface. */
+/** What the backends of one URL share. */
+interface Store {
+  readonly records: Map<string, TaskRecord>;
+  readonly waiters: Map<string, Set<Waiter>>;
+}
+
+const stores = new Map<string, Store>();
+
+function storeOf(url: string | undefined): Store {
+  const store = (url === undefined ? undefined : stores.get(url)) ?? { records: new Map(), waiters: new Map() };
+  if (url !== undefined) stores.set(url, store);
+  return store;
+}
+
+/** The result backend of `memory:` URLs, which share their records in one process, and of inline tests. Gone with the process. Keeps the promises of the interface. */
 export class MemoryResultBackend implements ResultBackend {
   readonly capabilities: ResultBackendCapabilities = {};
   /** Waiters live in this process: nothing has to travel. */
   readonly replyChannel = null;
-  readonly #records = new Map<string, TaskRecord>();
-  readonly #waiters = new Map<string, Set<Waiter>>();
+  readonly #records: Store['records'];
+  readonly #waiters: Store['waiters'];
+  /** Those of `#waiters` that wait through this backend. */
+  readonly #own = new Set<Waiter>();
   readonly #expiresMs: number;
   readonly #runtime: Runtime;
   #stopped = false;
 
-  constructor(options: { readonly expiresMs: number; readonly runtime?: Runtime }) {
+  /** @param options.url backends of one URL share their records; without one this has its own. */
+  constructor(options: { readonly url?: string; readonly expiresMs: number; readonly runtime?: Runtime }) {
+    ({ records: this.#records, waiters: this.#waiters } = storeOf(options.url));
     this.#expiresMs = options.expiresMs;
     this.#runtime = options.runtime ?? systemRuntime;
   }
@@ -39,8 +57,7 @@ export class MemoryResultBackend implements ResultBackend {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    for (const waiters of this.#waiters.values()) for (const waiter of waiters) waiter.reject(stopped());
-    this.#waiters.clear();
+    for (const waiter of [...this.#own]) waiter.reject(stopped());
   }
 
   async commit(completions: readonly Completion[]): Promise<readonly CommitResult[]> {
@@ -79,6 +96,7 @@ export class MemoryResultBackend implements ResultBackend {
         (value: T): void => {
           signal.removeEventListener('abort', onAbort);
           waiters.delete(waiter);
+          this.#own.delete(waiter);
           if (waiters.size === 0) this.#waiters.delete(id);
           then(value);
         };
@@ -86,6 +104,7 @@ export class MemoryResultBackend implements ResultBackend {
       const onAbort = (): void => waiter.reject(signal.reason);
       signal.addEventListener('abort', onAbort, { once: true });
       waiters.add(waiter);
+      this.#own.add(waiter);
     });
   }
 

@@ -18,13 +18,13 @@ export type CommitResult = 'applied' | 'superseded' | LovageError;
 
 /** Which records; all that is given must hold. */
 export interface TaskFilter {
-  readonly ids?: readonly string[];
-  readonly state?: TaskState;
-  readonly task?: string;
+  readonly ids?: readonly string[] | undefined;
+  readonly state?: TaskState | undefined;
+  readonly task?: string | undefined;
   /** Records created at or after this instant. */
-  readonly since?: Date;
+  readonly since?: Date | undefined;
   /** At most so many; 100 unless `ids` is given. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
 }
 
 /** What only some backends can do. A power that is absent is undefined. */

@@ -4,11 +4,17 @@ export function maskUrl(url: string): string {
   try {
     parsed = new URL(url);
   } catch {
-    return `${/^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0] ?? ''}//…`;
+    return hidden(url);
   }
+  // `guest:secret@host` parses too, as a URL of the scheme `guest`.
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(url)) return hidden(url);
   if (parsed.password !== '') parsed.password = '***';
   for (const key of [...parsed.searchParams.keys()]) {
     if (/pass|secret|token|key/i.test(key)) parsed.searchParams.set(key, '***');
   }
   return parsed.toString();
+}
+
+function hidden(url: string): string {
+  return `${/^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0] ?? ''}//…`;
 }

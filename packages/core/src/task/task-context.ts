@@ -42,7 +42,7 @@ export class TaskContext {
 
   /** The context of the task that runs here. Throws LOVAGE_NO_CONTEXT outside one. */
   static current(): TaskContext {
-    const context = storage.getStore();
+    const context = TaskContext.find();
     if (context === undefined) {
       throw new LovageError(
         'LOVAGE_NO_CONTEXT',
@@ -52,9 +52,10 @@ export class TaskContext {
     return context;
   }
 
-  /** The context of the task that runs here; undefined outside one. */
+  /** The context of the task that runs here; undefined outside one, and in what a task left behind when it ended (a timer, a pool). */
   static find(): TaskContext | undefined {
-    return storage.getStore();
+    const context = storage.getStore();
+    return context === undefined || context.#ended ? undefined : context;
   }
 
   /** Runs `work` inside the context, and ends it when the work has settled. */

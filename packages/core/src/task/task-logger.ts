@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 /** What a task logs through. A winston logger is one. */
 export interface TaskLogger {
   debug(message: string, meta?: object): unknown;
@@ -6,8 +8,8 @@ export interface TaskLogger {
   error(message: string, meta?: object): unknown;
 }
 
-/** Where no worker provides a logger: the console. */
-export const consoleLogger: TaskLogger = {
+/** Where no worker provides a logger: lines on the standard error. */
+export const stderrLogger: TaskLogger = {
   debug: (message, meta) => write('debug', message, meta),
   info: (message, meta) => write('info', message, meta),
   warn: (message, meta) => write('warn', message, meta),
@@ -15,6 +17,5 @@ export const consoleLogger: TaskLogger = {
 };
 
 function write(level: 'debug' | 'info' | 'warn' | 'error', message: string, meta: object | undefined): void {
-  if (meta === undefined) console[level](message);
-  else console[level](message, meta);
+  process.stderr.write(`${level}: ${message}${meta === undefined ? '' : ` ${inspect(meta)}`}\n`);
 }

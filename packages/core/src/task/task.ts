@@ -1,4 +1,6 @@
-import { LovageError, expected } from '../errors/lovage-error.js';
+import { type OptionCheck, checkOptions } from '../config/check-options.js';
+import { isQueueName, queueName } from '../config/config-type.js';
+import { LovageError } from '../errors/lovage-error.js';
 import { argTypesOf } from './arg.js';
 import { resultTypeOf } from './returns.js';
 import type { TaskClass, TaskDefinition, TaskOptions } from './task-definition.js';
@@ -8,14 +10,12 @@ const TASK_OPTIONS = Symbol.for('lovage.task.options');
 
 const definitions = new WeakMap<TaskClass, TaskDefinition>();
 
-type Checks = Readonly<Record<string, (value: unknown) => string | null>>;
-
 const CHECKS = {
   name: (value) => (isName(value) ? null : '1 to 255 characters without white space'),
-  queue: (value) => (isName(value) ? null : 'the name of a queue: 1 to 255 characters without white space'),
+  queue: (value) => (isQueueName(value) ? null : queueName.expectation),
   ignoreResult: (value) => (typeof value === 'boolean' ? null : 'true or false'),
   params: (value) => (isParams(value) ? null : "the distinct names of run's parameters, such as ['x', 'y']"),
-} satisfies { readonly [K in keyof Required<TaskOptions>]: Checks[string] };
+} satisfies { readonly [K in keyof Required<TaskOptions>]: OptionCheck };
 
 /**
  * Makes a class a task: its `run` is what a worker executes.
@@ -33,14 +33,7 @@ const CHECKS = {
 export function Task(options: TaskOptions = {}): <C extends TaskClass>(target: C, context?: unknown) => void {
   return (target) => {
     const where = `@Task of class ${target.name || '(anonymous)'}`;
-    for (const [key, value] of Object.entries(options)) {
-      const check = (CHECKS as Checks)[key];
-      if (check === undefined) {
-        throw invalid(`${where}: '${key}' is not an option; the options are ${Object.keys(CHECKS).join(', ')}`);
-      }
-      const problem = value === undefined ? null : check(value);
-      if (problem !== null) throw invalid(`${where}: ${expected(key, problem, value)}`);
-    }
+    checkOptions(options, where, { checks: CHECKS, code: 'LOVAGE_TASK_DEFINITION' });
     if (typeof (target.prototype as { run?: unknown }).run !== 'function') {
       throw invalid(`${where}: expected the class to have a method run(…), the task's work`);
     }
