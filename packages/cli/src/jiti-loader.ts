@@ -1,3 +1,4 @@
+import type { createJiti } from 'jiti';
 import { nativeLoader, type ModuleLoader } from '@lovage/core';
 
 /**
@@ -5,11 +6,11 @@ import { nativeLoader, type ModuleLoader } from '@lovage/core';
  * TypeScript module on everything goes through jiti, as a module that a TypeScript one has imported already must not be evaluated a second time.
  */
 export function createJitiLoader(): ModuleLoader {
-  let jiti: Promise<ReturnType<typeof import('jiti').createJiti>> | undefined;
+  let jiti: Promise<ReturnType<typeof createJiti>> | undefined;
   return async (file) => {
     if (jiti === undefined && !isTypeScript(file)) return nativeLoader(file);
     // jiti takes 20 ms to load, which an app in JavaScript need not pay.
-    jiti ??= import('jiti').then(({ createJiti }) => createJiti(__filename, { interopDefault: false }));
+    jiti ??= import('jiti').then((module) => module.createJiti(__filename, { interopDefault: false }));
     return (await jiti).import<Record<string, unknown>>(file);
   };
 }

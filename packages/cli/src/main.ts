@@ -30,7 +30,7 @@ export async function main(argv: readonly string[], io: CliIo): Promise<number> 
         return built;
       },
       async (values) => {
-        ended = await (await entry.load()).command.run(values as never, io);
+        ended = await (await entry.load()).command.run(lastGiven(values) as never, io);
       },
     );
   }
@@ -58,7 +58,6 @@ function createParser(io: CliIo): Argv {
         'parse-positional-numbers': false,
         'boolean-negation': false,
         'dot-notation': false,
-        'duplicate-arguments-array': false,
       })
       .updateStrings(headings(io))
       .exitProcess(false)
@@ -87,6 +86,13 @@ function optionsOf(parser: Argv): readonly string[] {
     parser as unknown as { getOptions(): { readonly key: Readonly<Record<string, unknown>> } }
   ).getOptions();
   return Object.keys(key);
+}
+
+/** An option given twice has its last value; yargs would make an array of both. Lists are positionals here. */
+function lastGiven<T extends object>(values: T): T {
+  const last = ([key, value]: [string, unknown]): [string, unknown] =>
+    Array.isArray(value) && key !== 'args' && key !== '_' ? [key, value.at(-1)] : [key, value];
+  return Object.fromEntries(Object.entries(values).map(last)) as T;
 }
 
 function asksForDebug(argv: readonly string[]): boolean {

@@ -6,7 +6,7 @@ export type Colors = ReturnType<typeof picocolors.createColors>;
 /** One of a command's two streams, line by line, with the colours it may show. */
 export interface Terminal {
   readonly colors: Colors;
-  line(text?: string): void;
+  readonly line: (text?: string) => void;
 }
 
 /** Results go here. */

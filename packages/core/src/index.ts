@@ -9,6 +9,7 @@ export * from './app/task-handle.js';
 export * from './config/config-keys.js';
 export * from './config/driver.js';
 export { nearest } from './config/nearest.js';
+export { resultsNotConfigured } from './config/not-configured.js';
 export * from './config/options.js';
 export * from './config/settings.js';
 export * from './errors/lovage-error.js';

@@ -1,9 +1,10 @@
-import { LovageError, encodeWire, type Lovage, type TaskRegistry } from '@lovage/core';
+import { LovageError, nearest, type Lovage, type TaskRegistry } from '@lovage/core';
 import { appOption, jsonOption, retryOption } from '../app-options.js';
 import { parseCallArgument, parseKwargs } from '../call-arguments.js';
 import { defineCommand } from '../command.js';
 import type { ExitName } from '../exit-codes.js';
-import { durationOption, instantOption, priorityOption } from '../option-values.js';
+import { instantOption, priorityOption } from '../option-values.js';
+import { connectToResults, exitOfRecord, waitForEnd, waitOptions } from '../task-end.js';
 import { stdoutOf } from '../terminal.js';
 import { showValue } from '../show-value.js';
 import { retryOf, showConnectionRetries, withApp } from '../with-app.js';
@@ -38,10 +39,7 @@ export const command = defineCommand({
   run: (options, io) => {
     const words = [...options.args, ...options._.slice(1).map(String)];
     const args = words.map(parseCallArgument);
-    const timeout = durationOption(options.timeout, '--timeout');
-    if (timeout !== undefined && !options.wait) {
-      throw new LovageError('LOVAGE_USAGE', '--timeout says how long to wait: add --wait');
-    }
+    const waiting = waitOptions({ wait: options.wait, timeout: options.timeout });
     const sending = {
       ...(options.queue !== undefined && { queue: options.queue }),
       ...(options.id !== undefined && { id: options.id }),
@@ -55,21 +53,21 @@ export const command = defineCommand({
       const handle = handleOf(app, { tasks, name: options.task, elsewhere: options.queue !== undefined });
       await app.connectBroker(retryOf(options));
       // Before the call, so that no task is sent whose end nobody could be told.
-      if (options.wait) await app.connectResults(retryOf(options));
-      const result = await handle.with(sending).delay(...args);
+      const results = options.wait ? await connectToResults(app, options) : null;
+      const sent = await handle.with(sending).delay(...args);
       const { line, colors } = stdoutOf(io);
-      if (!options.wait) {
-        line(options.json ? JSON.stringify({ id: result.id, task: options.task }) : result.id);
+      if (results === null) {
+        line(options.json ? JSON.stringify({ id: sent.id, task: options.task }) : sent.id);
         return 'ok';
       }
-      const value = await result.get(timeout === undefined ? {} : { timeout });
-      if (options.json) {
-        const resultJson = encodeWire(value, { what: 'the result' });
-        line(
-          `{"id":${JSON.stringify(result.id)},"task":${JSON.stringify(options.task)},"state":"SUCCESS","result":${resultJson}}`,
-        );
-      } else line(showValue(value, { colors }));
-      return 'ok';
+      if (!options.json) {
+        line(showValue(await sent.get(waiting), { colors }));
+        return 'ok';
+      }
+      await waitForEnd(sent, waiting);
+      const [record] = await results.find({ ids: [sent.id] });
+      line(JSON.stringify(record ?? { id: sent.id, state: null }));
+      return record === undefined ? 'noRecord' : exitOfRecord(record);
     });
   },
 });
@@ -88,7 +86,7 @@ function handleOf(
 }
 
 function unknownTask(name: string, names: readonly string[]): string {
-  const known =
-    names.length === 0 ? 'It has none.' : `It has: ${names.slice(0, 10).join(', ')}${names.length > 10 ? ' …' : ''}.`;
-  return `no task of this app is named '${name}'. ${known} For a task whose code is elsewhere, name its queue: --queue NAME`;
+  const near = nearest(name, names);
+  const known = near === null ? 'lovage list shows those it has.' : `did you mean ${near}?`;
+  return `no task of this app is named '${name}': ${known} For a task whose code is elsewhere, name its queue: --queue NAME`;
 }

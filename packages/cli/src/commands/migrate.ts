@@ -1,4 +1,4 @@
-import { LovageError, type Lovage, type SchemaManager, type SchemaStatus } from '@lovage/core';
+import { LovageError, resultsNotConfigured, type Lovage, type SchemaManager, type SchemaStatus } from '@lovage/core';
 import { appOption, jsonOption } from '../app-options.js';
 import { defineCommand } from '../command.js';
 import { describeSchema, isCurrent } from '../schema-status.js';
@@ -41,12 +41,7 @@ export const command = defineCommand({
 
 async function schemaManagerOf(app: Lovage): Promise<SchemaManager> {
   const backend = await app.resultBackend();
-  if (backend === null) {
-    throw new LovageError(
-      'LOVAGE_RESULTS_NOT_CONFIGURED',
-      'this app stores no results, so there is no schema: set `results`',
-    );
-  }
+  if (backend === null) throw resultsNotConfigured('migrate works on the tables of stored results');
   const { schema } = backend.capabilities;
   if (schema === undefined)
     throw new LovageError('LOVAGE_DRIVER', "this app's result backend has no schema: nothing to migrate");

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { LovageError, maskUrl, workerQueues, type QueueInspector } from '@lovage/core';
@@ -84,7 +85,9 @@ async function confirmed(question: string, io: CliIo): Promise<boolean> {
   });
   const prompt = createInterface({ input: io.stdin, output });
   try {
-    return /^y(es)?$/i.test((await prompt.question(question)).trim());
+    // Ctrl-D closes the prompt without an answer.
+    const answer = await Promise.race([prompt.question(question), once(prompt, 'close').then(() => '')]);
+    return /^y(es)?$/i.test(answer.trim());
   } finally {
     prompt.close();
   }

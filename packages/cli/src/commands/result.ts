@@ -1,12 +1,11 @@
-import { LovageError, isFinalState, isLovageError, reviveWire, type ErrorRecord, type TaskRecord } from '@lovage/core';
+import { isFinalState, reviveWire, type ErrorRecord, type TaskRecord } from '@lovage/core';
 import { appOption, jsonOption, retryOption } from '../app-options.js';
 import { defineCommand } from '../command.js';
-import type { ExitName } from '../exit-codes.js';
-import { durationOption } from '../option-values.js';
 import { showValue } from '../show-value.js';
 import { alignColumns } from '../table.js';
+import { connectToResults, exitOfRecord, waitForEnd, waitOptions } from '../task-end.js';
 import { stderrOf, stdoutOf, type Colors } from '../terminal.js';
-import { retryOf, showConnectionRetries, withApp } from '../with-app.js';
+import { showConnectionRetries, withApp } from '../with-app.js';
 
 /** `lovage result`: shows the record of one task. */
 export const command = defineCommand({
@@ -22,24 +21,11 @@ export const command = defineCommand({
       .example('$0 result 01a2b3c4-… --json | jq .result', 'In a script'),
 
   run: (options, io) => {
-    const timeout = durationOption(options.timeout, '--timeout');
-    if (timeout !== undefined && !options.wait) {
-      throw new LovageError('LOVAGE_USAGE', '--timeout says how long to wait: add --wait');
-    }
+    const waiting = waitOptions({ wait: options.wait, timeout: options.timeout });
     return withApp(options.app, io, async (app) => {
       showConnectionRetries(app, io);
-      const results = await app.connectResults(retryOf(options));
-      if (results === null) {
-        throw new LovageError(
-          'LOVAGE_RESULTS_NOT_CONFIGURED',
-          'this app keeps no results: set `results` (LOVAGE_RESULTS)',
-        );
-      }
-      if (options.wait)
-        await app
-          .result(options.id)
-          .get(timeout === undefined ? {} : { timeout })
-          .catch(unlessEnded);
+      const results = await connectToResults(app, options);
+      if (options.wait) await waitForEnd(app.result(options.id), waiting);
       const [record] = await results.find({ ids: [options.id] });
       const { line, colors } = stdoutOf(io);
       if (record === undefined) {
@@ -53,16 +39,6 @@ export const command = defineCommand({
     });
   },
 });
-
-/** How the task ended is what the record shows; anything else is an error of the wait itself. */
-function unlessEnded(error: unknown): void {
-  if (isLovageError(error, 'LOVAGE_TASK_FAILED') || isLovageError(error, 'LOVAGE_TASK_REVOKED')) return;
-  throw error;
-}
-
-function exitOfRecord(record: TaskRecord): ExitName {
-  return isFinalState(record.state) && record.state !== 'SUCCESS' ? 'taskFailed' : 'ok';
-}
 
 function describeRecord(record: TaskRecord, colors: Colors): string[] {
   const value = (wire: unknown): string => showValue(reviveWire(wire), { colors, nested: true });

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { existsSync } from 'node:fs';
-import { LovageError } from '@lovage/core';
+import { LovageError, setDefaultLoader } from '@lovage/core';
 import { defineCommand } from '../command.js';
 import { createJitiLoader } from '../jiti-loader.js';
 
@@ -23,7 +23,10 @@ export const command = defineCommand({
     const file = path.resolve(io.cwd, options.script);
     if (!existsSync(file)) throw new LovageError('LOVAGE_USAGE', `there is no script ${file}`);
     process.argv = [process.argv[0] ?? 'node', file, ...options.args, ...options._.slice(1).map(String)];
-    await createJitiLoader()(file);
+    const loader = createJitiLoader();
+    // The script's own apps find their task modules with it too: a second loader would make second copies of them.
+    setDefaultLoader(loader);
+    await loader(file);
     const exitCode = await io.untilIdle();
     return exitCode === undefined || exitCode === 0 ? 'ok' : 'failure';
   },

@@ -103,12 +103,11 @@ function describe({ app, broker, results }: Status, colors: Colors): string[] {
       ? [colors.dim('database'), 'none: results are not stored']
       : [colors.dim('database'), results.urls.join(', '), verdict(results)],
   ];
-  if (results?.schema != null) rows.push([colors.dim('schema'), describeSchema(results.schema)]);
   return [...alignColumns(rows), ...describeQueues(broker.queues, colors)];
 
   function verdict({ reachable, error }: Reachability): string {
-    if (reachable) return colors.green('reachable');
-    return `${colors.red('not usable:')} ${error ?? ''}`;
+    if (error === null) return colors.green('reachable');
+    return `${colors.red(reachable ? 'reachable, but' : 'unreachable:')} ${error}`;
   }
 }
 

@@ -94,15 +94,15 @@ async function runUntilSignal(app: Lovage, { loaded, workerOptions, io }: Work):
   const worker = new Worker(app, workerOptions);
   const waits = `${(Number(workerOptions.shutdownTimeout ?? loaded.settings.worker.shutdownTimeoutMs) / 1000).toFixed(0)} s`;
   let signals = 0;
-  let ready = false;
   let release = (): void => {};
   const signalled = new Promise<void>((resolve) => (release = resolve));
   const unsubscribe = io.onStopSignal((signal) => {
     const first = ++signals === 1;
-    if (first && ready)
-      workerOptions.logger?.warn(`${signal}: running tasks may go on for ${waits}; again to stop at once`);
-    if (!first) workerOptions.logger?.warn(`${signal} again: stopping at once`);
+    const tasks = `${worker.running} running task${worker.running === 1 ? '' : 's'}`;
     void worker.stop({ reason: signal, now: !first });
+    if (!first) workerOptions.logger?.warn(`${signal} again: not waiting any longer`);
+    else if (worker.running > 0)
+      workerOptions.logger?.warn(`Waiting up to ${waits} for ${tasks}; ${signal} again to stop at once`);
     release();
   });
   try {
@@ -110,7 +110,6 @@ async function runUntilSignal(app: Lovage, { loaded, workerOptions, io }: Work):
     // After a signal nobody waits for it any more.
     starting.catch(() => {});
     await Promise.race([starting, signalled]);
-    ready = true;
     await signalled;
     const { abandoned } = await worker.stop();
     return abandoned === 0 ? 'ok' : 'abandoned';
