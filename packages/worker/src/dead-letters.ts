@@ -51,7 +51,7 @@ export class DeadLetters {
 
   async #work(): Promise<void> {
     try {
-      while (this.#waiting.length > 0) await this.#send(this.#waiting.splice(0, BATCH));
+      while (this.#waiting.length > 0) await this.#options.retrier.run(() => this.#send());
     } catch {
       // The retrier was told to stop: what is not acknowledged goes back to its queue.
     } finally {
@@ -60,20 +60,23 @@ export class DeadLetters {
     }
   }
 
-  async #send(batch: readonly DeadLetter[]): Promise<void> {
-    const { transport, retrier } = this.#options;
-    let left = batch;
-    await retrier.run(async () => {
-      const errors = await transport.publish(left.map((letter) => this.#messageOf(letter)));
-      const failed = left.filter((letter, index) => {
-        if (errors[index] === null) this.#sent(letter);
-        return errors[index] !== null;
-      });
-      const error = errors.find((each) => each !== null);
-      left = failed;
-      if (error !== undefined)
-        throw error ?? new LovageError('LOVAGE_PUBLISH', 'the broker did not take a dead letter');
-    });
+  // Each attempt takes those that have waited longest; what fails waits again, behind the others: one bad letter holds up none.
+  async #send(): Promise<void> {
+    const batch = this.#waiting.splice(0, BATCH);
+    const errors = await this.#publish(batch);
+    const failed = batch.filter((_, index) => errors[index] !== null);
+    this.#waiting.push(...failed);
+    for (const [index, letter] of batch.entries()) if (errors[index] === null) this.#sent(letter);
+    if (failed.length === batch.length) throw errors[0] as LovageError;
+  }
+
+  async #publish(batch: readonly DeadLetter[]): Promise<readonly (LovageError | null)[]> {
+    try {
+      return await this.#options.transport.publish(batch.map((letter) => this.#messageOf(letter)));
+    } catch (error) {
+      const cause = new LovageError('LOVAGE_PUBLISH', 'the transport could not publish dead letters', { cause: error });
+      return batch.map(() => cause);
+    }
   }
 
   #messageOf({ held, reason }: DeadLetter): Message {

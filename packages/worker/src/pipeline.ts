@@ -55,6 +55,7 @@ export class Pipeline {
   readonly #slots: Slots<Execution>;
   readonly #lookUps: LookUps | null;
   readonly #closing = new AbortController();
+  #interrupted = 0;
   /** null: nothing is stored. */
   readonly committer: Committer | null;
   readonly deadLetters: DeadLetters;
@@ -88,6 +89,11 @@ export class Pipeline {
   /** How many tasks run now. */
   get running(): number {
     return this.#slots.running;
+  }
+
+  /** How many tasks were handed back because they failed after `abort`. */
+  get interrupted(): number {
+    return this.#interrupted;
   }
 
   readonly receive = (intake: Intake, deliveries: readonly Delivery[]): void => {
@@ -129,7 +135,7 @@ export class Pipeline {
   }
 
   #admit(held: Held): void {
-    const { tasks, runtime, events, settings } = this.#options;
+    const { tasks, runtime, events } = this.#options;
     const { message, redelivered } = held.delivery;
     const decision = admit(message, tasks, runtime.now());
     if (decision.kind === 'dead') {
@@ -151,15 +157,19 @@ export class Pipeline {
     } else if (this.#lookUps !== null && (redelivered || request.republished)) {
       this.#lookUps.push(execution);
     } else {
-      if (settings.worker.trackReceived) execution.note('RECEIVED');
-      this.#slots.push(execution);
+      this.#queue(execution);
     }
   }
 
   #lookedUp(execution: Execution, record: TaskRecord | undefined): void {
     if (execution.phase !== 'waiting') return;
     if (record !== undefined && hasEnded(record, execution.request)) this.#settled(execution, 'superseded');
-    else this.#slots.push(execution);
+    else this.#queue(execution);
+  }
+
+  #queue(execution: Execution): void {
+    if (this.#options.settings.worker.trackReceived) execution.note('RECEIVED');
+    this.#slots.push(execution);
   }
 
   // Never rejects: executeTask is total, and what its outcome leaves behind is as well.
@@ -173,10 +183,15 @@ export class Pipeline {
     // Handed back meanwhile: somebody else's now.
     if (execution.phase === 'running') {
       // A task that failed once it was told to stop is not at fault: another worker runs it.
-      if (outcome.kind === 'failure' && execution.interrupted) this.#giveUp([execution]);
+      if (outcome.kind === 'failure' && execution.interrupted) this.#interrupt(execution);
       else this.#end(execution, outcome);
     }
     this.#slots.release();
+  }
+
+  #interrupt(execution: Execution): void {
+    this.#interrupted += 1;
+    this.#giveUp([execution]);
   }
 
   #end(execution: Execution, outcome: Outcome): void {

@@ -10,13 +10,18 @@ export interface WorkerParts {
   readonly pipeline: Pipeline;
   readonly intakes: readonly Intake[];
   readonly retention: Retention | null;
+  /** Ends listening to the app's events. */
+  readonly unsubscribe: () => void;
 }
 
 /** How long aborted tasks have to end, and what has ended to be committed, once the deadline has passed. */
 const GRACE_MS = 1_000;
 
 /** Stops a worker's parts in order, against one deadline (rule 11). Every delivery ends acknowledged or back in its queue. */
-export async function shutDown({ pipeline, intakes, retention }: WorkerParts, deadline: Deadline): Promise<StopReport> {
+export async function shutDown(
+  { pipeline, intakes, retention, unsubscribe }: WorkerParts,
+  deadline: Deadline,
+): Promise<StopReport> {
   const running = pipeline.running;
 
   // 1. Stop consuming, and await the broker's word: a delivery handed back before it would come straight here again.
@@ -39,7 +44,7 @@ export async function shutDown({ pipeline, intakes, retention }: WorkerParts, de
   }
 
   // 5. Hand the rest back; their outcomes are dropped.
-  let abandoned = pipeline.handBack('running');
+  let abandoned = pipeline.interrupted + pipeline.handBack('running');
   const finished = running - abandoned;
 
   // 6. Commit what has ended. A database that is away until the deadline gets it all back through the queue.
@@ -51,6 +56,7 @@ export async function shutDown({ pipeline, intakes, retention }: WorkerParts, de
   for (const intake of intakes) intake.flush();
 
   // 8. Close.
+  unsubscribe();
   await within(GRACE_MS, Promise.all([retention?.stop(), ...intakes.map((intake) => intake.close())]));
   return { finished, abandoned, returned };
 }

@@ -318,6 +318,21 @@ describe('admission', () => {
     await expectAllAcknowledged();
   });
 
+  it('gives back what has not started when the broker is lost: its copies are for whoever gets them', async () => {
+    await start({ worker: { concurrency: 1 } });
+    await rig.publish(messageOf('gated', { id: 'runs' }), messageOf('gated', { id: 'waits' }));
+    await rig.seen('task:received', 2);
+    rig.app.events.emit('connection:lost', { target: 'broker', url: 'memory:', error: new Error('reset') });
+    const received = await rig.seen('task:received', 3);
+    expect(received[2]?.request.id).toBe('waits');
+    run(0).gate.resolve(1);
+    await Gated.running(2);
+    run(1).gate.resolve(1);
+    await rig.seen('task:succeeded', 2);
+    expect(Gated.runs.map(({ id }) => id)).toEqual(['runs', 'waits']);
+    await expectAllAcknowledged();
+  });
+
   it('runs two attempts of one id apart', async () => {
     await start();
     await rig.publish(messageOf('gated', { id: 'same' }), messageOf('gated', { id: 'same', attempt: 1 }));
@@ -473,7 +488,7 @@ describe('stopping', () => {
     run(1)
       .signal()
       .addEventListener('abort', () => run(1).gate.resolve('saved in time'));
-    await rig.worker.stop({ now: true });
+    await expect(rig.worker.stop({ now: true })).resolves.toEqual({ finished: 1, abandoned: 1, returned: 0 });
     await expect(rig.ready()).resolves.toBe(1);
     expect(rig.results.commits.flat()).toEqual(['done SUCCESS']);
   });

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import {
   LovageError,
+  expected,
   lostQueueOf,
   maskUrl,
   queueSpec,
@@ -117,8 +118,8 @@ export class Worker {
     const limits = resolveLimits(this.#options, settings);
     this.#shutdownTimeoutMs = limits.shutdownTimeoutMs;
     this.#name = `${settings.name}@${hostname()}:${process.pid}`;
+    const queues = this.#queues(loaded);
     const connections = await this.#connect(loaded);
-    const queues = this.#options.queues ?? workerQueues(settings, tasks.list());
     await connections.transport.declare(queues.map((queue) => queueSpec(settings, queue)));
     this.#assertNotStopping();
     await this.#open(connections, queues, limits);
@@ -139,6 +140,12 @@ export class Worker {
       prefetch: limits.prefetch,
       tasks: tasks.list().map(({ name }) => name),
     };
+  }
+
+  #queues({ settings, tasks }: LoadedApp): readonly string[] {
+    const queues = [...new Set(this.#options.queues ?? workerQueues(settings, tasks.list()))];
+    if (queues.length > 0) return queues;
+    throw new LovageError('LOVAGE_USAGE', expected('queues', 'the names of one queue or more', queues));
   }
 
   async #connect({ settings, tasks }: LoadedApp): Promise<AppConnections> {
@@ -181,7 +188,11 @@ export class Worker {
     });
     const retention = results === null ? null : new Retention({ results, events, runtime });
     const intakes: Intake[] = [];
-    this.#parts = { pipeline, intakes, retention };
+    // The broker gives what this process held to others: what has not started here is theirs. What only seems lost comes again.
+    const unsubscribe = events.on('connection:lost', ({ target }) => {
+      if (target === 'broker') pipeline.handBack('waiting');
+    });
+    this.#parts = { pipeline, intakes, retention, unsubscribe };
     const open = (intake: Intake, options: IntakeOptions) => {
       this.#assertNotStopping();
       intakes.push(intake);
