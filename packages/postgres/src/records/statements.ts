@@ -1,5 +1,6 @@
 import { type RecordWrite, TASK_STATE_TRANSITIONS, isFinalState } from '@lovage/core';
 import { escapeIdentifier } from 'pg';
+import { arrayLiteral } from '../database/array-literal.js';
 import { type Statement, preparedStatement, statement } from '../database/statement.js';
 
 /** Every statement on task_results. */
@@ -83,24 +84,26 @@ RETURNING id`),
 }
 
 /** The upsert's parameters: one array a column. */
-export function upsertValues(records: readonly RecordWrite[]): readonly unknown[] {
+export function upsertValues(records: readonly RecordWrite[]): readonly string[] {
+  const column = (valueOf: (record: RecordWrite) => string | number | null): string =>
+    arrayLiteral(records.map(valueOf));
   return [
-    records.map(({ id }) => id),
-    records.map(({ task }) => task),
-    records.map(({ state }) => state),
-    records.map(({ attempt }) => attempt),
-    records.map(({ argsJson }) => argsJson),
-    records.map(({ kwargsJson }) => kwargsJson),
-    records.map(({ resultJson }) => resultJson),
-    records.map(({ error }) => error && JSON.stringify(error)),
-    records.map(({ progressJson }) => progressJson),
-    records.map(({ retries }) => retries),
-    records.map(({ queue }) => queue),
-    records.map(({ worker }) => worker),
-    records.map(({ parentId }) => parentId),
-    records.map(({ rootId }) => rootId),
-    records.map(({ groupId }) => groupId),
-    records.map(({ runtimeMs }) => runtimeMs),
+    column(({ id }) => id),
+    column(({ task }) => task),
+    column(({ state }) => state),
+    column(({ attempt }) => attempt),
+    column(({ argsJson }) => argsJson),
+    column(({ kwargsJson }) => kwargsJson),
+    column(({ resultJson }) => resultJson),
+    column(({ error }) => error && JSON.stringify(error)),
+    column(({ progressJson }) => progressJson),
+    column(({ retries }) => retries),
+    column(({ queue }) => queue),
+    column(({ worker }) => worker),
+    column(({ parentId }) => parentId),
+    column(({ rootId }) => rootId),
+    column(({ groupId }) => groupId),
+    column(({ runtimeMs }) => runtimeMs),
   ];
 }
 
