@@ -1,1 +1,2 @@
 export * from './result-backend-conformance.js';
+export * from './transport-conformance.js';

@@ -1,7 +1,9 @@
 import type { Message } from '@lovage/core';
-import type { ConfirmChannel, Options } from 'amqplib';
+import type { ConfirmChannel } from 'amqplib';
 import { encodeHeaders } from '../wire/header-codec.js';
 import type { Sending } from './publish-batch.js';
+import { sendOn } from './send-on.js';
+import type { PublishOptions, SendFunction } from './send-on.js';
 
 /** One word of the broker: this delivery tag, and with `multiple` all before it. */
 interface Confirm {
@@ -16,9 +18,6 @@ export interface LaneListener {
   onRoom(): void;
 }
 
-/** amqplib's options, with undefined for what a message lacks (amqplib skips those): one shape of object for all messages. */
-type PublishOptions = { readonly [K in keyof Options.Publish]: Options.Publish[K] | undefined };
-
 /**
  * One confirm channel and what is unconfirmed on it.
  *
@@ -26,7 +25,7 @@ type PublishOptions = { readonly [K in keyof Options.Publish]: Options.Publish[K
  * publish. The same tag, in the message id, finds a returned message: two copies of one task may be on their way to one queue.
  */
 export class ConfirmLane {
-  readonly #channel: ConfirmChannel;
+  readonly #send: SendFunction;
   readonly #id: string;
   readonly #unconfirmed = new Map<number, Sending>();
   readonly #listener: LaneListener;
@@ -37,7 +36,7 @@ export class ConfirmLane {
 
   /** `id` makes the message ids of this channel unlike those of all others. */
   constructor(channel: ConfirmChannel, { id, listener }: { readonly id: string; readonly listener: LaneListener }) {
-    this.#channel = channel;
+    this.#send = sendOn(channel);
     this.#id = `${id}.`;
     this.#listener = listener;
     channel.on('ack', (confirm) => this.#settle(confirm, true));
@@ -78,7 +77,7 @@ export class ConfirmLane {
     };
     const content = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     // False means: taken, but no more please.
-    if (!this.#channel.publish('', queue, content, options as Options.Publish)) this.#full = true;
+    if (!this.#send(queue, options, content)) this.#full = true;
     this.#unconfirmed.set(this.#nextTag++, sending);
   }
 

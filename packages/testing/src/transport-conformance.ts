@@ -1,0 +1,578 @@
+/// <reference types="jest" />
+import {
+  type Consumer,
+  type Delivery,
+  type LovageError,
+  type Message,
+  type QueueDepth,
+  type QueueInspector,
+  type QueueSpec,
+  type Transport,
+  deadQueueOf,
+  isLovageError,
+  lostQueueOf,
+  systemRuntime,
+} from '@lovage/core';
+
+/** One broker. */
+export interface TransportFixture {
+  /** Makes a transport to it that is not started yet; each time another one, as another process would have. */
+  readonly connect: () => Transport;
+  /** Removes what the tests left behind: all queues they may have made. Called after the transports have been stopped. */
+  readonly dispose?: (queues: readonly string[]) => Promise<void>;
+}
+
+export type TransportFactory = () => TransportFixture | Promise<TransportFixture>;
+
+export interface TransportConformanceOptions {
+  /** Title of a test → why this transport cannot pass it. A title that no test has is an error. */
+  readonly skip?: Readonly<Record<string, string>>;
+}
+
+const DEADLINE_MS = 10_000;
+
+/**
+ * Declares (with Jest's globals) the tests that every Transport must pass: each promise of the interface's docstrings.
+ * What happens when a connection is lost is each driver's own to test.
+ *
+ * @example
+ * describeTransport('memory', () => ({ connect: () => new MemoryTransport('memory://a') }));
+ */
+export function describeTransport(
+  name: string,
+  factory: TransportFactory,
+  options: TransportConformanceOptions = {},
+): void {
+  const skip = new Map(Object.entries(options.skip ?? {}));
+
+  describe(`Transport: ${name}`, () => {
+    let fixture: TransportFixture;
+    let transport: Transport;
+    const transports: Transport[] = [];
+    const queues: string[] = [];
+
+    /** A second process. */
+    async function another(): Promise<Transport> {
+      const made = fixture.connect();
+      transports.push(made);
+      await made.start({ retryForMs: DEADLINE_MS });
+      return made;
+    }
+
+    /** The specification of a queue that does not exist yet. */
+    function fresh(spec: Partial<QueueSpec> = {}): QueueSpec {
+      const queue = `conformance-${systemRuntime.uuid()}`;
+      queues.push(queue, lostQueueOf(queue), deadQueueOf(queue));
+      return { name: queue, type: 'quorum', maxPriority: null, declare: true, ...spec };
+    }
+
+    async function declared(spec: Partial<QueueSpec> = {}): Promise<string> {
+      const queue = fresh(spec);
+      await transport.declare([queue]);
+      return queue.name;
+    }
+
+    async function publish(...messages: readonly Message[]): Promise<void> {
+      expect(await transport.publish(messages)).toEqual(messages.map(() => null));
+    }
+
+    function inspector(): QueueInspector {
+      const { inspect } = transport.capabilities;
+      expect(inspect).toBeDefined();
+      return inspect as QueueInspector;
+    }
+
+    beforeEach(async () => {
+      fixture = await factory();
+      transport = await another();
+    });
+
+    afterEach(async () => {
+      await Promise.all(transports.splice(0).map((each) => each.stop()));
+      await fixture.dispose?.(queues.splice(0));
+    });
+
+    function test(title: string, body: () => Promise<void>): void {
+      const reason = skip.get(title);
+      skip.delete(title);
+      if (reason === undefined) it(title, body, 3 * DEADLINE_MS);
+      else it.skip(`${title} (${reason})`, body);
+    }
+
+    describe('declare', () => {
+      test('makes a quorum queue with its .lost and its .dead', async () => {
+        const queue = await declared();
+        const depths = await inspector().depths([queue, lostQueueOf(queue), deadQueueOf(queue)]);
+        expect(depths).toEqual([EMPTY, EMPTY, EMPTY]);
+      });
+
+      test('makes a classic queue with its .dead only', async () => {
+        const queue = await declared({ type: 'classic', maxPriority: 5 });
+        const depths = await inspector().depths([queue, lostQueueOf(queue), deadQueueOf(queue)]);
+        expect(depths).toEqual([EMPTY, null, EMPTY]);
+      });
+
+      test('may be repeated, at the same time and by others', async () => {
+        const spec = fresh();
+        const peer = await another();
+        await Promise.all([transport.declare([spec]), transport.declare([spec, spec]), peer.declare([spec])]);
+        await transport.declare([spec]);
+      });
+
+      test('refuses other arguments and harms nobody', async () => {
+        const queue = await declared();
+        const received = await consume(transport, queue);
+        const others = fresh({ name: queue, type: 'classic' });
+        const peer = await another();
+        await expectCode(peer.declare([others]), 'LOVAGE_QUEUE_MISMATCH');
+        await expectCode(transport.declare([others]), 'LOVAGE_QUEUE_MISMATCH');
+        await publish(message(queue));
+        await received.until(1);
+        expect(received.consumer.consuming).toBe(true);
+      });
+
+      test('fails for one queue without failing another that is declared at the same time', async () => {
+        const bad = await declared();
+        const good = fresh();
+        const both = transport.declare([good, fresh({ name: bad, type: 'classic' })]);
+        const [, alone] = await Promise.allSettled([both, transport.declare([good])]);
+        await expectCode(both, 'LOVAGE_QUEUE_MISMATCH');
+        expect(alone.status).toBe('fulfilled');
+      });
+
+      test('takes a queue of somebody else as it is', async () => {
+        const spec = fresh({ type: 'classic', maxPriority: 3 });
+        const owner = await another();
+        await owner.declare([spec]);
+        await transport.declare([{ ...spec, type: 'quorum', maxPriority: null, declare: false }]);
+        await publish(message(spec.name));
+      });
+
+      test('misses a queue of somebody else that does not exist', async () => {
+        const spec = fresh({ declare: false });
+        await expectCode(transport.declare([spec]), 'LOVAGE_UNROUTABLE');
+        expect(await inspector().depths([spec.name])).toEqual([null]);
+      });
+    });
+
+    describe('publish', () => {
+      test('of nothing is nothing', async () => {
+        expect(await transport.publish([])).toEqual([]);
+      });
+
+      test('answers for each message, in order', async () => {
+        const [one, two, nowhere] = [await declared(), await declared(), fresh().name];
+        const outcomes = await transport.publish([one, nowhere, two, nowhere].map((queue) => message(queue)));
+        expect(outcomes.map(codeOf)).toEqual([null, 'LOVAGE_UNROUTABLE', null, 'LOVAGE_UNROUTABLE']);
+        expect(outcomes[1]?.message).toContain(nowhere);
+        await eventually(() => inspector().depths([one, two]), [HOLDS_ONE, HOLDS_ONE]);
+      });
+
+      test('tells copies of one message apart by their queues', async () => {
+        const [queue, nowhere] = [await declared(), fresh().name];
+        const copies = Array.from({ length: 40 }, (_, index) => message(index % 2 === 0 ? queue : nowhere));
+        const outcomes = await Promise.all(copies.map((copy) => transport.publish([copy])));
+        expect(outcomes.map(([outcome]) => codeOf(outcome))).toEqual(
+          copies.map((copy) => (copy.queue === queue ? null : 'LOVAGE_UNROUTABLE')),
+        );
+      });
+
+      test('carries every part of a message, and changes nothing of it', async () => {
+        const queue = await declared();
+        const sent = message(queue, {
+          headers: HEADERS,
+          contentType: 'application/json',
+          contentEncoding: 'utf-8',
+          correlationId: 'ünïcode-🌿',
+          replyTo: 'listener-1',
+          body: Uint8Array.from({ length: 256 }, (_, byte) => byte),
+        });
+        const before = structuredClone(sent);
+        await publish(sent);
+        expect(structuredClone(sent)).toEqual(before);
+        const [delivery] = await (await consume(transport, queue)).until(1);
+        expect(plain(delivery)).toEqual({ ...plain({ message: before }), redelivered: false });
+      });
+
+      test('carries a message that has no properties and no body', async () => {
+        const queue = await declared();
+        const bare = message(queue, { correlationId: null, body: new Uint8Array(0) });
+        await publish(bare);
+        const [delivery] = await (await consume(transport, queue)).until(1);
+        expect(plain(delivery)).toEqual(plain({ message: bare, redelivered: false }));
+      });
+
+      test('carries a priority', async () => {
+        const queue = await declared({ type: 'classic', maxPriority: 9 });
+        await publish(message(queue, { priority: 0 }), message(queue, { priority: 7 }));
+        const received = await (await consume(transport, queue)).until(2);
+        expect(received.map((delivery) => delivery.message.priority).sort()).toEqual([0, 7]);
+      });
+
+      test('carries a body of a megabyte', async () => {
+        const queue = await declared();
+        const body = Uint8Array.from({ length: 2 ** 20 }, (_, index) => index % 251);
+        await publish(message(queue, { body }));
+        const [delivery] = await (await consume(transport, queue)).until(1);
+        expect(Buffer.compare(delivery?.message.body as Uint8Array, body)).toBe(0);
+      });
+
+      test('keeps the order of one call', async () => {
+        const queue = await declared();
+        const ids = Array.from({ length: 3_000 }, (_, index) => `${index}`);
+        await publish(...ids.map((correlationId) => message(queue, { correlationId })));
+        const received = await (await consume(transport, queue, { prefetch: 500, ack: true })).until(ids.length);
+        expect(received.map((delivery) => delivery.message.correlationId)).toEqual(ids);
+      });
+
+      test('serves many callers at once', async () => {
+        const queue = await declared();
+        const outcomes = await Promise.all(Array.from({ length: 500 }, () => transport.publish([message(queue)])));
+        expect(outcomes.flat().every((outcome) => outcome === null)).toBe(true);
+        await eventually(() => inspector().depths([queue]), [{ messages: 500, consumers: 0 }]);
+      });
+    });
+
+    describe('consume', () => {
+      test('misses a queue that does not exist, and harms no other consumer', async () => {
+        const queue = await declared();
+        const received = await consume(transport, queue);
+        await expectCode(consume(transport, fresh().name), 'LOVAGE_UNROUTABLE');
+        await publish(message(queue));
+        await received.until(1);
+        expect(received.consumer.consuming).toBe(true);
+      });
+
+      test('hands over nothing before it has resolved, and never an empty batch', async () => {
+        const queue = await declared();
+        await publish(...Array.from({ length: 20 }, () => message(queue)));
+        let consumer: Consumer | null = null;
+        const sizes: number[] = [];
+        let early = false;
+        let done!: () => void;
+        const all = new Promise<void>((resolve) => (done = resolve));
+        consumer = await transport.consume({
+          queue,
+          prefetch: 100,
+          onDeliveries: (deliveries) => {
+            early ||= consumer === null;
+            sizes.push(deliveries.length);
+            if (sum(sizes) === 20) done();
+          },
+        });
+        await all;
+        expect(early).toBe(false);
+        expect(sizes).not.toContain(0);
+      });
+
+      test('leaves at most `prefetch` unsettled', async () => {
+        const queue = await declared();
+        await publish(...Array.from({ length: 100 }, () => message(queue)));
+        let unsettled = 0;
+        let most = 0;
+        let total = 0;
+        let done!: () => void;
+        const all = new Promise<void>((resolve) => (done = resolve));
+        const consumer: Consumer = await transport.consume({
+          queue,
+          prefetch: 3,
+          onDeliveries: (deliveries) => {
+            unsettled += deliveries.length;
+            most = Math.max(most, unsettled);
+            setImmediate(() => {
+              unsettled -= deliveries.length;
+              total += deliveries.length;
+              consumer.ack(deliveries);
+              if (total === 100) done();
+            });
+          },
+        });
+        await all;
+        expect(most).toBe(3);
+      });
+
+      test('shares a queue among its consumers, each message once', async () => {
+        const queue = await declared();
+        const peer = await another();
+        const receivers = [await consume(transport, queue, { ack: true }), await consume(peer, queue, { ack: true })];
+        const ids = Array.from({ length: 200 }, (_, index) => `${index}`);
+        await publish(...ids.map((correlationId) => message(queue, { correlationId })));
+        await eventually(async () => sum(receivers.map(({ deliveries }) => deliveries.length)), 200);
+        const seen = receivers.flatMap(({ deliveries }) => deliveries.map((each) => each.message.correlationId));
+        expect(new Set(seen)).toEqual(new Set(ids));
+      });
+    });
+
+    describe('settling', () => {
+      test('an acknowledged delivery is gone for good', async () => {
+        const queue = await declared();
+        await publish(message(queue), message(queue));
+        const first = await consume(transport, queue);
+        first.consumer.ack(await first.until(2));
+        await first.consumer.close();
+        await publish(message(queue, { correlationId: 'marker' }));
+        const [delivery] = await (await consume(transport, queue)).until(1);
+        expect(delivery?.message.correlationId).toBe('marker');
+        expect(await inspector().depths([queue])).toEqual([{ messages: 0, consumers: 1 }]);
+      });
+
+      test('takes any order, in parts, and the same delivery twice', async () => {
+        const queue = await declared();
+        await publish(...Array.from({ length: 50 }, (_, index) => message(queue, { correlationId: `${index}` })));
+        const first = await consume(transport, queue);
+        const deliveries = await first.until(50);
+        const odd = deliveries.filter((_, index) => index % 2 === 1).reverse();
+        const even = deliveries.filter((_, index) => index % 2 === 0 && index !== 10);
+        first.consumer.ack(odd);
+        first.consumer.ack(odd.slice(0, 3));
+        first.consumer.ack(even);
+        first.consumer.ack([]);
+        await first.consumer.close();
+        const [left] = await (await consume(transport, queue)).until(1);
+        expect(left?.message.correlationId).toBe('10');
+        expect(await inspector().depths([queue])).toEqual([{ messages: 0, consumers: 1 }]);
+      });
+
+      test('after `cancel` a requeued delivery goes to another consumer, marked', async () => {
+        const queue = await declared();
+        await publish(message(queue, { correlationId: 'a' }), message(queue, { correlationId: 'b' }));
+        const first = await consume(transport, queue);
+        const [a, b] = (await first.until(2)) as [Delivery, Delivery];
+        await first.consumer.cancel();
+        first.consumer.requeue([b]);
+        const [again] = await (await consume(transport, queue)).until(1);
+        expect(again).toMatchObject({ redelivered: true, message: { correlationId: 'b' } });
+        first.consumer.ack([a]);
+        await first.consumer.close();
+        expect(first.deliveries).toHaveLength(2);
+      });
+
+      test('what is not settled goes back on `close`', async () => {
+        const queue = await declared();
+        await publish(message(queue, { correlationId: 'kept' }), message(queue, { correlationId: 'left' }));
+        const first = await consume(transport, queue);
+        const [kept] = (await first.until(2)) as [Delivery];
+        first.consumer.ack([kept]);
+        await first.consumer.close();
+        const [again] = await (await consume(transport, queue)).until(1);
+        expect(again).toMatchObject({ redelivered: true, message: { correlationId: 'left' } });
+      });
+
+      test('what is not settled goes back on `stop`, and what is settled does not', async () => {
+        const queue = await declared();
+        const ids = Array.from({ length: 500 }, (_, index) => `${index}`);
+        await publish(...ids.map((correlationId) => message(queue, { correlationId })));
+        const peer = await another();
+        const first = await consume(peer, queue, { prefetch: 1_000 });
+        const deliveries = await first.until(ids.length);
+        first.consumer.ack(deliveries.slice(0, -1));
+        await peer.stop();
+        const [again] = await (await consume(transport, queue)).until(1);
+        expect(again).toMatchObject({ redelivered: true, message: { correlationId: '499' } });
+        expect(await inspector().depths([queue])).toEqual([{ messages: 0, consumers: 1 }]);
+      });
+    });
+
+    describe('cancel and close', () => {
+      test('no delivery comes after `cancel`, and settling goes on', async () => {
+        const queue = await declared();
+        await publish(message(queue));
+        const first = await consume(transport, queue);
+        const deliveries = await first.until(1);
+        expect(first.consumer.consuming).toBe(true);
+        await first.consumer.cancel();
+        expect(first.consumer.consuming).toBe(false);
+        await publish(message(queue, { correlationId: 'later' }));
+        const second = await consume(transport, queue);
+        await second.until(1);
+        expect(first.deliveries).toHaveLength(1);
+        first.consumer.ack(deliveries);
+        await Promise.all([first.consumer.close(), second.consumer.close()]);
+        await eventually(() => inspector().depths([queue]), [HOLDS_ONE]);
+      });
+
+      test('may be repeated, and in any order', async () => {
+        const { consumer } = await consume(transport, await declared());
+        await Promise.all([consumer.cancel(), consumer.close(), consumer.cancel(), consumer.close()]);
+        await consumer.cancel();
+        await consumer.close();
+        consumer.ack([]);
+        consumer.requeue([]);
+        expect(consumer.consuming).toBe(false);
+      });
+    });
+
+    describe('stop', () => {
+      test('may be repeated, and before `start`', async () => {
+        await Promise.all([transport.stop(), transport.stop()]);
+        await transport.stop();
+        await fixture.connect().stop();
+      });
+
+      test('leaves nothing that can be used', async () => {
+        const queue = await declared();
+        const { consumer } = await consume(transport, queue);
+        await transport.stop();
+        const outcomes = await transport.publish([message(queue), message(queue)]);
+        expect(outcomes.map(codeOf)).toEqual(['LOVAGE_STOPPED', 'LOVAGE_STOPPED']);
+        await expectCode(transport.declare([fresh()]), 'LOVAGE_STOPPED');
+        await expectCode(consume(transport, queue), 'LOVAGE_STOPPED');
+        expect(consumer.consuming).toBe(false);
+        await consumer.cancel();
+        await consumer.close();
+      });
+
+      test('ends open publishes: each message has arrived or is an error', async () => {
+        const queue = await declared();
+        const peer = await another();
+        const sending = peer.publish(Array.from({ length: 2_000 }, () => message(queue)));
+        await peer.stop();
+        const outcomes = await sending;
+        const confirmed = outcomes.filter((outcome) => outcome === null).length;
+        const errors = outcomes.filter((outcome) => outcome !== null).map(codeOf);
+        expect(errors.every((code) => code === 'LOVAGE_STOPPED')).toBe(true);
+        const [depth] = await inspector().depths([queue]);
+        expect(depth?.messages).toBeGreaterThanOrEqual(confirmed);
+      });
+    });
+
+    describe('inspect', () => {
+      test('counts messages and consumers, in the order asked', async () => {
+        const [queue, nowhere, idle] = [await declared(), fresh().name, await declared()];
+        await publish(message(queue), message(queue), message(queue));
+        await eventually(
+          () => inspector().depths([nowhere, queue, idle]),
+          [null, { messages: 3, consumers: 0 }, EMPTY],
+        );
+        await consume(transport, idle);
+        await eventually(() => inspector().depths([idle]), [{ messages: 0, consumers: 1 }]);
+        expect(await inspector().depths([])).toEqual([]);
+      });
+
+      test('purges what is ready, and leaves what is delivered', async () => {
+        const queue = await declared();
+        await publish(message(queue), message(queue), message(queue));
+        const { consumer, until } = await consume(transport, queue, { prefetch: 1 });
+        const deliveries = await until(1);
+        expect(await inspector().purge(queue)).toBe(2);
+        consumer.ack(deliveries);
+        expect(await inspector().purge(queue)).toBe(0);
+        await expectCode(inspector().purge(fresh().name), 'LOVAGE_UNROUTABLE');
+      });
+    });
+
+    it('has no test that the skip list names wrongly', () => {
+      expect([...skip.keys()]).toEqual([]);
+    });
+  });
+}
+
+const EMPTY: QueueDepth = { messages: 0, consumers: 0 };
+const HOLDS_ONE: QueueDepth = { messages: 1, consumers: 0 };
+
+/** One of each kind of header value. */
+const HEADERS = {
+  text: 'ünïcode 🌿',
+  empty: '',
+  yes: true,
+  no: false,
+  nothing: null,
+  small: -1,
+  int16: 200,
+  int32: -2_147_483_648,
+  int64: 2 ** 40,
+  negative64: -(2 ** 40),
+  fraction: 0.1,
+  list: [300, 200, null, 'x', [1, 2]],
+  table: { retries: 300, nested: { deep: [{ n: 70_000 }] }, '!': 'data' },
+};
+
+function message(queue: string, parts: Partial<Message> = {}): Message {
+  return {
+    queue,
+    headers: {},
+    contentType: '',
+    contentEncoding: '',
+    correlationId: 'id',
+    replyTo: null,
+    priority: null,
+    body: Buffer.from('body'),
+    ...parts,
+  };
+}
+
+/** A delivery without what its driver keeps in it, its bytes comparable. */
+function plain(delivery: Partial<Delivery> | undefined): object {
+  const { message, redelivered } = delivery as Delivery;
+  return { message: { ...message, body: [...message.body] }, redelivered };
+}
+
+interface Received {
+  readonly consumer: Consumer;
+  readonly deliveries: readonly Delivery[];
+  /** Resolves with all deliveries once there are `count`. */
+  readonly until: (count: number) => Promise<readonly Delivery[]>;
+}
+
+async function consume(
+  transport: Transport,
+  queue: string,
+  { prefetch = 100, ack = false }: { readonly prefetch?: number; readonly ack?: boolean } = {},
+): Promise<Received> {
+  const deliveries: Delivery[] = [];
+  const waiters = new Set<() => void>();
+  const consumer = await transport.consume({
+    queue,
+    prefetch,
+    onDeliveries: (batch) => {
+      deliveries.push(...batch);
+      if (ack) consumer.ack(batch);
+      for (const wake of waiters) wake();
+    },
+  });
+  const until = (count: number) =>
+    new Promise<readonly Delivery[]>((resolve, reject) => {
+      const late = () => reject(new Error(`expected ${count} deliveries, got ${deliveries.length}`));
+      const timer = setTimeout(late, DEADLINE_MS);
+      const wake = () => {
+        if (deliveries.length < count) return;
+        clearTimeout(timer);
+        waiters.delete(wake);
+        resolve([...deliveries]);
+      };
+      waiters.add(wake);
+      wake();
+    });
+  return { consumer, deliveries, until };
+}
+
+/** Asks until the answer is as expected: a broker may count late. */
+async function eventually<T>(ask: () => Promise<T>, expected: T): Promise<void> {
+  const deadline = Date.now() + DEADLINE_MS;
+  for (;;) {
+    const answer = await ask();
+    try {
+      expect(answer).toEqual(expected);
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+}
+
+function codeOf(error: LovageError | null | undefined): string | null | undefined {
+  return error === null || error === undefined ? error : isLovageError(error) ? error.code : 'not of our family';
+}
+
+async function expectCode(promise: Promise<unknown>, code: string): Promise<void> {
+  const error = await promise.then(
+    () => null,
+    (thrown: unknown) => thrown as LovageError,
+  );
+  expect(codeOf(error)).toBe(code);
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
+}
