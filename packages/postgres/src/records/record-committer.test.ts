@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type RecordWrite, type ResultBackend, isLovageError } from '@lovage/core';
 import { TestSchema, recordWrite } from '../../test/support.js';
 
@@ -82,18 +84,41 @@ describe('commits to PostgreSQL', () => {
     expect(await deadlocks()).toBe(before);
   });
 
-  it('is read by plain SQL, as docs/reference/tables.md promises', async () => {
+  it('is read by the queries of docs/reference/tables.md', async () => {
+    const error = { type: 'RangeError', message: 'division by zero', stack: null };
     const record = recordWrite({
+      task: 'billing.divide',
       state: 'FAILURE',
       argsJson: '[1,0]',
-      error: { type: 'RangeError', message: 'division by zero', stack: null },
       resultJson: null,
+      error,
+      runtimeMs: 2_000,
     });
     await backend.commit([{ record, wake: null }]);
-    const rows = await schema.sql(
-      "SELECT task, args->>0 AS x, error->>'type' AS type, finished_at - created_at AS took FROM task_results WHERE id = $1 AND state = 'FAILURE'",
-      [record.id],
+    const page = readFileSync(join(__dirname, '..', '..', '..', '..', 'docs', 'reference', 'tables.md'), 'utf8');
+    const queries = [...page.matchAll(/^```sql\n(.*?)^```/gms)].map(([, sql = '']) =>
+      sql.replaceAll('lovage.', `${schema.name}.`),
     );
-    expect(rows).toMatchObject([{ task: 'test.task', x: '1', type: 'RangeError' }]);
+    const [failures, durations, line] = queries.map((sql) => sql.replace(/'01931f6e[^']*'/, `'${record.rootId}'`));
+    expect(await schema.sql(failures ?? '')).toContainEqual(
+      expect.objectContaining({ id: record.id, args: [1, 0], type: 'RangeError' }),
+    );
+    const [divide] = await schema.sql(
+      `SELECT * FROM (${durations?.replace(';', '')}) AS found WHERE task = 'billing.divide'`,
+    );
+    expect(divide).toMatchObject({ runs: '1', failures: '1', median: { seconds: 2 } });
+    expect(await schema.sql(line ?? '')).toMatchObject([{ id: record.id, state: 'FAILURE' }]);
+  });
+
+  it('has a table with the columns of docs/reference/tables.md', async () => {
+    const page = readFileSync(join(__dirname, '..', '..', '..', '..', 'docs', 'reference', 'tables.md'), 'utf8');
+    const documented = [...page.matchAll(/^\| (`[^|]+`)\s+\| (\w+)\s+\|/gm)].flatMap(([, names = '', type]) =>
+      [...names.matchAll(/`(\w+)`/g)].map(([, name]) => ({ name, type })),
+    );
+    const columns = await schema.sql(
+      `SELECT attname AS name, replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz') AS type
+       FROM pg_attribute WHERE attrelid = 'task_results'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
+    );
+    expect(documented).toEqual(columns);
   });
 });
