@@ -1,0 +1,3 @@
+import { Lovage } from 'lovage';
+
+export const app = new Lovage({ broker: 'memory://broken' }).autodiscover(['sums'], { from: import.meta.url });

@@ -1,0 +1,4 @@
+import { Lovage } from 'lovage';
+
+export const one = new Lovage({ name: 'one' });
+export const two = new Lovage({ name: 'two' });
