@@ -79,10 +79,9 @@ export class Worker {
    * @throws LOVAGE_CONFIG, LOVAGE_DISCOVERY, LOVAGE_TASK_DEFINITION for a wrong app; LOVAGE_BROKER_UNAVAILABLE, LOVAGE_RESULTS_UNAVAILABLE when
    * the time for first connections is over; LOVAGE_ACCESS_REFUSED, LOVAGE_SCHEMA, LOVAGE_QUEUE_MISMATCH at once; LOVAGE_STOPPED when stopped meanwhile.
    */
-  start(): Promise<WorkerInfo> {
+  async start(): Promise<WorkerInfo> {
     this.#assertNotStopping();
-    this.#starting ??= this.#start().catch((error: unknown) => this.#startFailed(error));
-    return this.#starting;
+    return (this.#starting ??= this.#start().catch((error: unknown) => this.#startFailed(error)));
   }
 
   /**
