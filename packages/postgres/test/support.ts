@@ -143,6 +143,6 @@ export async function until(what: string, condition: () => boolean | Promise<boo
   const deadline = Date.now() + 10_000;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new RangeError(`expected ${what} within 10 s`);
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -20,7 +20,8 @@ interface Waiting {
 
 const FIRST_POLL_MS = 50;
 const LAST_POLL_MS = 1_000;
-const READ_AT_ONCE = 1_000;
+/** Each record may hold a result of 1 MB. */
+const READ_AT_ONCE = 250;
 
 /**
  * The tasks that callers of this process wait for. Each is read when it is first asked for, when a wake names it, and after 50 ms, doubling
