@@ -1,7 +1,7 @@
 import { EventBus, systemRuntime } from '@lovage/core';
 import type { BrokerSettings, EventName, LovageEvents, Message, QueueSpec, Transport } from '@lovage/core';
 import { connect } from 'amqplib';
-import type { Channel, ChannelModel } from 'amqplib';
+import type { Channel, ChannelModel, GetMessage } from 'amqplib';
 import { createTransport } from '../src/index.js';
 
 /** A transport and the bus it was created with, not started. */
@@ -65,4 +65,14 @@ export async function observer(url: string): Promise<{ model: ChannelModel; chan
   const model = await connect(url);
   const channel = await model.createChannel();
   return { model, channel };
+}
+
+/** What a queue holds and in which order, by amqplib: takes it all. */
+export async function drain(channel: Channel, queue: string): Promise<readonly GetMessage[]> {
+  const messages: GetMessage[] = [];
+  for (let got = await channel.get(queue, { noAck: true }); got !== false; ) {
+    messages.push(got);
+    got = await channel.get(queue, { noAck: true });
+  }
+  return messages;
 }

@@ -17,8 +17,13 @@ export class TagLedger {
 
   /** Settles these, in any order; one that was settled before is passed over. */
   settle(tags: readonly number[]): Settlements {
-    const fresh = tags.filter((tag) => tag >= this.#floor && !this.#above.has(tag)).sort((a, b) => a - b);
-    for (const tag of fresh) this.#above.add(tag);
+    const fresh: number[] = [];
+    for (const tag of tags) {
+      if (tag < this.#floor || this.#above.has(tag)) continue;
+      this.#above.add(tag);
+      fresh.push(tag);
+    }
+    fresh.sort((a, b) => a - b);
     while (this.#above.delete(this.#floor)) this.#floor += 1;
     // The broker must still know the tag that a multiple one names: the last of these below the floor.
     const covered = fresh.findIndex((tag) => tag >= this.#floor);

@@ -1,0 +1,103 @@
+import { once } from 'node:events';
+import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
+
+/**
+ * Stands between a client and a server on 127.0.0.1, to do to their connection what networks do: cut it, hold it, refuse it.
+ * Passes bytes through until told otherwise.
+ */
+export class TcpProxy {
+  readonly #server: Server;
+  readonly #target: URL;
+  readonly #pairs = new Set<{ readonly client: Socket; readonly upstream: Socket }>();
+  #holding = false;
+  #rewrite: (bytes: Buffer) => Buffer = (bytes) => bytes;
+  #port = 0;
+
+  private constructor(target: string) {
+    this.#target = new URL(target);
+    this.#server = createServer((client) => this.#pair(client));
+  }
+
+  /** Listens on a free port for the server of this URL. */
+  static async start(target: string): Promise<TcpProxy> {
+    const proxy = new TcpProxy(target);
+    await proxy.accept();
+    return proxy;
+  }
+
+  /** The server's URL, by way of this proxy. */
+  get url(): string {
+    const url = new URL(this.#target);
+    url.hostname = '127.0.0.1';
+    url.port = `${this.#port}`;
+    return url.href;
+  }
+
+  /** Takes connections (again), on the same port. */
+  async accept(): Promise<void> {
+    this.#server.listen(this.#port, '127.0.0.1');
+    await once(this.#server, 'listening');
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Cuts all connections. */
+  cut(): void {
+    this.#holding = false;
+    for (const { client, upstream } of this.#pairs) {
+      client.destroy();
+      upstream.destroy();
+    }
+  }
+
+  /** Cuts all connections and takes no others. */
+  async refuse(): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.cut();
+    await closed;
+  }
+
+  /** Keeps back what the server says from now on. What the client says still arrives. */
+  holdAnswers(): void {
+    this.#holding = true;
+    for (const { upstream } of this.#pairs) upstream.pause();
+  }
+
+  releaseAnswers(): void {
+    this.#holding = false;
+    for (const { upstream } of this.#pairs) upstream.resume();
+  }
+
+  /** Says this to all clients in the server's name. */
+  inject(bytes: Buffer): void {
+    for (const { client } of this.#pairs) client.write(bytes);
+  }
+
+  /** Changes what clients send, chunk by chunk. */
+  rewriteRequests(rewrite: (bytes: Buffer) => Buffer): void {
+    this.#rewrite = rewrite;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#server.listening) await this.refuse();
+  }
+
+  #pair(client: Socket): void {
+    const upstream = connect(Number(this.#target.port), this.#target.hostname);
+    const pair = { client, upstream };
+    this.#pairs.add(pair);
+    if (this.#holding) upstream.pause();
+    client.on('data', (bytes: Buffer) => upstream.write(this.#rewrite(bytes)));
+    upstream.on('data', (bytes: Buffer) => client.write(bytes));
+    for (const [one, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      one.on('error', () => undefined);
+      one.on('close', () => {
+        this.#pairs.delete(pair);
+        other.destroy();
+      });
+    }
+  }
+}
