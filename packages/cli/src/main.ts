@@ -3,9 +3,7 @@ import { cliVersion } from './cli-version.js';
 import type { CliIo } from './cli-io.js';
 import { COMMANDS } from './commands.js';
 import { EXIT_CODES, type ExitName } from './exit-codes.js';
-import { reportError } from './report-error.js';
 import { stderrOf, stdoutOf } from './terminal.js';
-import { usageErrorOf } from './usage-error.js';
 
 const WIDTH_AT_MOST = 110;
 
@@ -40,6 +38,11 @@ export async function main(argv: readonly string[], io: CliIo): Promise<number> 
       help = output;
     });
   } catch (error) {
+    // These need core, which --help does without.
+    const [{ reportError }, { usageErrorOf }] = await Promise.all([
+      import('./report-error.js'),
+      import('./usage-error.js'),
+    ]);
     return reportError(usageErrorOf(error, { argv, options }), io, { debug: asksForDebug(argv) });
   }
   if (ended !== undefined) return EXIT_CODES[ended].code;

@@ -101,14 +101,18 @@ function describe({ app, broker, results }: Status, colors: Colors): string[] {
     [colors.dim('broker'), broker.urls.join(', '), verdict(broker)],
     results === null
       ? [colors.dim('database'), 'none: results are not stored']
-      : [colors.dim('database'), results.urls.join(', '), verdict(results)],
+      : [colors.dim('database'), results.urls.join(', '), `${verdict(results)}${schemaOf(results)}`],
   ];
   return [...alignColumns(rows), ...describeQueues(broker.queues, colors)];
 
   function verdict({ reachable, error }: Reachability): string {
-    if (error === null) return colors.green('reachable');
-    return `${colors.red(reachable ? 'reachable, but' : 'unreachable:')} ${error}`;
+    if (error !== null) return `${colors.red(reachable ? 'reachable, but' : 'unreachable:')} ${error}`;
+    return colors.green('reachable');
   }
+}
+
+function schemaOf({ error, schema }: NonNullable<Status['results']>): string {
+  return error !== null || schema === null ? '' : `, ${describeSchema(schema)}`;
 }
 
 function describeQueues(queues: readonly QueueStatus[], colors: Colors): string[] {

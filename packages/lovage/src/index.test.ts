@@ -1,0 +1,14 @@
+import * as core from '@lovage/core';
+import * as lovage from './index.js';
+
+test('the face of the package is what users call', () => {
+  expect(Object.keys(lovage).sort()).toEqual(
+    `Arg AsyncResult ERROR_CODES Lovage LovageError Returns Task TaskContext TaskHandle Worker createLogger guardProcess isFinalState isLovageApp
+     isLovageError logEvents maskUrl`.split(/\s+/),
+  );
+});
+
+test("its classes are core's own, not copies", () => {
+  expect(lovage.Lovage).toBe(core.Lovage);
+  expect(lovage.TaskContext).toBe(core.TaskContext);
+});
