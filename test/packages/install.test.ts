@@ -15,6 +15,11 @@ const NAMES = [
   'lovage',
 ];
 
+interface SourceMap {
+  readonly sources: readonly string[];
+  readonly sourcesContent?: readonly string[];
+}
+
 describe('the packed packages, installed outside the repository', () => {
   jest.setTimeout(180_000);
   let project: PackedProject;
@@ -34,6 +39,14 @@ describe('the packed packages, installed outside the repository', () => {
       const stray =
         /^(?!(bin|dist|migrations)\/|LICENSE$|README\.md$|package\.json$)|\.tsbuildinfo$|\.test\.|test-support|(?<!\.d)\.ts$/;
       expect(files.filter((file) => stray.test(file))).toEqual([]);
+    });
+
+    it('maps its code to sources that are there', () => {
+      const { files } = packed(name);
+      for (const file of files.filter((each) => each.endsWith('.js.map'))) {
+        const map = readJson(path.join(project.folder, 'node_modules', name, file)) as SourceMap;
+        expect({ file, sources: map.sourcesContent?.length }).toEqual({ file, sources: map.sources.length });
+      }
     });
 
     it('is well published, says publint', async () => {
