@@ -70,7 +70,7 @@ export async function observer(url: string): Promise<{ model: ChannelModel; chan
 /** What a queue holds and in which order, by amqplib: takes it all. */
 export async function drain(channel: Channel, queue: string): Promise<readonly GetMessage[]> {
   const messages: GetMessage[] = [];
-  for (let got = await channel.get(queue, { noAck: true }); got !== false; ) {
+  for (let got = await channel.get(queue, { noAck: true }); got !== false;) {
     messages.push(got);
     got = await channel.get(queue, { noAck: true });
   }

@@ -42,7 +42,8 @@ async function connected(settings: Parameters<typeof client>[1] = {}): Promise<C
 }
 
 const waiting = async () => (await eyes.channel.checkQueue(queue)).messageCount;
-const messages = (count: number) => Array.from({ length: count }, (_, index) => message(queue, { correlationId: `${index}` }));
+const messages = (count: number) =>
+  Array.from({ length: count }, (_, index) => message(queue, { correlationId: `${index}` }));
 
 test('what was unconfirmed when the connection died is sent again, marked, and nothing is lost', async () => {
   const { transport, next } = await connected();
@@ -73,7 +74,11 @@ test('what was not sent yet when the connection died is not marked', async () =>
   await proxy.accept();
   expect(await outcomes).toEqual([null, null, null]);
   const received = await drain(eyes.channel, queue);
-  expect(received.map(({ properties }) => properties.headers?.['republished'])).toEqual([undefined, undefined, undefined]);
+  expect(received.map(({ properties }) => properties.headers?.['republished'])).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
 });
 
 test('a queue that is gone after a reconnection is there again before its messages are', async () => {

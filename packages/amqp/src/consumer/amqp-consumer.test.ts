@@ -1,0 +1,184 @@
+import type { Consumer, Delivery } from '@lovage/core';
+import { isLovageError } from '@lovage/core';
+import { eventually } from '../../../../test/support/eventually.js';
+import { isolatedBroker } from '../../../../test/support/isolated-broker.js';
+import type { IsolatedBroker } from '../../../../test/support/isolated-broker.js';
+import { TcpProxy } from '../../../../test/support/tcp-proxy.js';
+import { client, message, observer, queueSpec } from '../../test/support.js';
+import type { Client } from '../../test/support.js';
+
+jest.setTimeout(60_000);
+
+let broker: IsolatedBroker;
+let eyes: Awaited<ReturnType<typeof observer>>;
+let proxy: TcpProxy;
+let subject: Client;
+let queue: string;
+
+beforeAll(async () => {
+  broker = await isolatedBroker();
+  eyes = await observer(broker.url);
+});
+afterAll(async () => {
+  await eyes.model.close();
+  await broker.drop();
+});
+beforeEach(async () => {
+  proxy = await TcpProxy.start(broker.url);
+  subject = client(proxy.url);
+  await subject.transport.start({ retryForMs: 5_000 });
+  const spec = queueSpec();
+  queue = spec.name;
+  await subject.transport.declare([spec]);
+});
+afterEach(async () => {
+  await subject.transport.stop();
+  await proxy.stop();
+});
+
+interface Received {
+  readonly consumer: Consumer;
+  readonly deliveries: Delivery[];
+}
+
+async function consume(prefetch = 100): Promise<Received> {
+  const deliveries: Delivery[] = [];
+  const consumer = await subject.transport.consume({
+    queue,
+    prefetch,
+    onDeliveries: (batch) => void deliveries.push(...batch),
+  });
+  return { consumer, deliveries };
+}
+
+async function publish(...ids: readonly string[]): Promise<void> {
+  await subject.transport.publish(ids.map((correlationId) => message(queue, { correlationId })));
+}
+
+const idsOf = (deliveries: readonly Delivery[]) => deliveries.map((delivery) => delivery.message.correlationId);
+
+test('a consumer returns after its connection was cut; what it settles then passes over what it had before', async () => {
+  const { consumer, deliveries } = await consume();
+  await publish('a', 'b', 'c');
+  await eventually(() => expect(deliveries).toHaveLength(3));
+  await proxy.refuse();
+  await eventually(() => expect(consumer.consuming).toBe(false));
+  consumer.ack(deliveries); // no channel: nothing
+  await proxy.accept();
+  await eventually(() => expect(deliveries).toHaveLength(6));
+  expect(consumer.consuming).toBe(true);
+  const [before, after] = [deliveries.slice(0, 3), deliveries.slice(3)];
+  expect(new Set(idsOf(after))).toEqual(new Set(['a', 'b', 'c']));
+  expect(after.every(({ redelivered }) => redelivered)).toBe(true);
+
+  consumer.ack(before.slice(0, 1)); // tag 1 of a channel that has gone
+  consumer.requeue(before.slice(1));
+  consumer.ack(after.slice(1));
+  await consumer.close();
+  const next = await consume();
+  await eventually(() => expect(next.deliveries).toHaveLength(1));
+  expect(idsOf(next.deliveries)).toEqual(idsOf(after.slice(0, 1)));
+  expect((await eyes.channel.checkQueue(queue)).messageCount).toBe(0);
+});
+
+test('a queue deleted under its consumer is declared and consumed again', async () => {
+  const { consumer, deliveries } = await consume();
+  const warning = subject.next('warning');
+  await eyes.channel.deleteQueue(queue);
+  expect((await warning).message).toContain(queue);
+  await eventually(() => expect(consumer.consuming).toBe(true));
+  await publish('later');
+  await eventually(() => expect(idsOf(deliveries)).toEqual(['later']));
+});
+
+test('a channel that the broker closes is replaced', async () => {
+  const { consumer, deliveries } = await consume();
+  await publish('a');
+  await eventually(() => expect(deliveries).toHaveLength(1));
+  const warning = subject.next('warning');
+  consumer.ack([Object.assign(Object.create(null) as object, deliveries[0], { tag: 99 })]);
+  expect((await warning).message).toMatch(/unknown delivery tag/);
+  await eventually(() => expect(deliveries).toHaveLength(2));
+  expect(deliveries[1]?.redelivered).toBe(true);
+  consumer.ack(deliveries);
+  await consumer.close();
+  expect((await eyes.channel.checkQueue(queue)).messageCount).toBe(0);
+});
+
+test('a consumer that cannot be restored goes on trying, and says so', async () => {
+  const theirs = queueSpec({ type: 'classic' });
+  await eyes.channel.assertQueue(theirs.name, { durable: true });
+  await subject.transport.declare([{ ...theirs, declare: false }]);
+  queue = theirs.name;
+  const { consumer, deliveries } = await consume();
+  const missing = subject.next('warning', ({ message: text }) => text.includes('there is no queue'));
+  await eyes.channel.deleteQueue(queue);
+  await missing;
+  expect(consumer.consuming).toBe(false);
+  await eyes.channel.assertQueue(queue, { durable: true });
+  await eventually(() => expect(consumer.consuming).toBe(true), { timeoutMs: 20_000 });
+  await publish('back');
+  await eventually(() => expect(idsOf(deliveries)).toEqual(['back']));
+});
+
+test('cancelled while its connection is away, it stays away', async () => {
+  const { consumer } = await consume();
+  const lost = subject.next('connection:lost');
+  await proxy.refuse();
+  await lost;
+  await consumer.cancel();
+  const opened = subject.next('connection:open');
+  await proxy.accept();
+  await opened;
+  await consumer.close();
+  expect(consumer.consuming).toBe(false);
+  await subject.transport.publish([message(queue)]);
+  expect((await eyes.channel.checkQueue(queue)).consumerCount).toBe(0);
+});
+
+test('a receiver that throws is a warning, and its deliveries stay unsettled', async () => {
+  const warning = subject.next('warning');
+  const consumer = await subject.transport.consume({
+    queue,
+    prefetch: 1,
+    onDeliveries: () => {
+      throw new RangeError('not today');
+    },
+  });
+  await publish('a');
+  expect((await warning).message).toContain('not today');
+  expect(consumer.consuming).toBe(true);
+  await consumer.close();
+  await eventually(async () => expect((await eyes.channel.checkQueue(queue)).messageCount).toBe(1));
+});
+
+test.each([0, -1, 1.5, 65_536, Number.NaN])('a prefetch of %p is refused', async (prefetch) => {
+  const error = await consume(prefetch).catch((thrown: unknown) => thrown);
+  expect(isLovageError(error, 'LOVAGE_USAGE')).toBe(true);
+});
+
+test('headers of other clients arrive as ours', async () => {
+  const { deliveries } = await consume();
+  eyes.channel.publish('', queue, Buffer.from('x'), {
+    headers: {
+      bytes: Buffer.from('ünïcode'),
+      binary: Buffer.from([0xff, 0xfe]),
+      when: { '!': 'timestamp', value: 1_700_000_000 },
+      price: { '!': 'decimal', value: { places: 2, digits: 1999 } },
+      float: { '!': 'float', value: 0.5 },
+      list: [Buffer.from('a'), { '!': 'timestamp', value: 1 }],
+      CC: ['nowhere'],
+    },
+    timestamp: 1_700_000_000,
+    type: 'other',
+  });
+  await eventually(() => expect(deliveries).toHaveLength(1));
+  expect(deliveries[0]?.message.headers).toEqual({
+    bytes: 'ünïcode',
+    binary: '//4=',
+    when: 1_700_000_000,
+    price: 19.99,
+    float: 0.5,
+    list: ['a', 1],
+  });
+});
