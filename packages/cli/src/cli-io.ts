@@ -12,6 +12,6 @@ export interface CliIo {
   readonly cwd: string;
   /** Calls `listener` at each SIGINT and SIGTERM, in place of what they do otherwise, until the function returned is called. */
   onStopSignal(listener: (signal: NodeJS.Signals) => void): () => void;
-  /** Runs what a script leaves behind (timers, open connections) to its end; resolves with the exit code it set, if any. */
-  untilIdle(): Promise<number | undefined>;
+  /** Resolves once nothing is left to do: what a script left behind (timers, open connections) has run to its end. */
+  untilIdle(): Promise<void>;
 }

@@ -65,6 +65,7 @@ describe('the command line', () => {
     [['list', 'more'], 'unexpected argument more. Help: lovage list --help'],
     [['call'], 'an argument is missing. Help: lovage call --help'],
     [['call', 'x', '--queue'], 'expected a value after --queue, got none. Help: lovage call --help'],
+    [['call', 'x', '--wait=5'], '--wait takes no value, got "5". Help: lovage call --help'],
     [['call', 'x', '--timeout', '5s'], '--timeout says how long to wait: add --wait'],
     [['call', 'x', '--priority', '256'], 'expected --priority to be an integer from 0 to 255, got "256"'],
     [['call', 'x', '{"a"'], 'expected argument 1 to be JSON, got "{\\"a\\""'],

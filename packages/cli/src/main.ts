@@ -24,7 +24,9 @@ export async function main(argv: readonly string[], io: CliIo): Promise<number> 
       async (inner: Argv) => {
         const { command } = await entry.load();
         const built = command.build(inner.epilogue('')) as Argv;
-        options = optionsOf(built);
+        const known = knownOptions(built);
+        options = Object.keys(known.key);
+        refuseFlagValues(argv, known.boolean);
         return built;
       },
       async (values) => {
@@ -72,7 +74,7 @@ function createParser(io: CliIo): Argv {
       .epilogue('`lovage <command> --help` shows what a command takes, with examples.')
       // Without it yargs prints; the error comes out of parseAsync all the same.
       .fail((message: string | null, error: Error | undefined) => {
-        throw error ?? Object.assign(new TypeError(message ?? ''), { name: 'YError' });
+        throw error ?? usageProblem(message ?? '');
       })
   );
 }
@@ -83,12 +85,27 @@ function headings(io: CliIo): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, colors.bold(name === 'Positionals:' ? 'Arguments:' : name)]));
 }
 
-/** What yargs knows and its types do not tell: the names of the options, aliases included. */
-function optionsOf(parser: Argv): readonly string[] {
-  const { key } = (
-    parser as unknown as { getOptions(): { readonly key: Readonly<Record<string, unknown>> } }
-  ).getOptions();
-  return Object.keys(key);
+/** What yargs knows of a command's options and its types do not tell; aliases included. */
+interface KnownOptions {
+  readonly key: Readonly<Record<string, unknown>>;
+  readonly boolean: readonly string[];
+}
+
+function knownOptions(parser: Argv): KnownOptions {
+  return (parser as unknown as { getOptions(): KnownOptions }).getOptions();
+}
+
+/** `--wait=5` would be false for yargs, and nobody would know. */
+function refuseFlagValues(argv: readonly string[], flags: readonly string[]): void {
+  for (const word of argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length)) {
+    const [, name = '', value] = /^--([\w-]+)=(?!(?:true|false)$)(.*)$/s.exec(word) ?? [];
+    if (flags.includes(name)) throw usageProblem(`--${name} takes no value, got ${JSON.stringify(value)}`);
+  }
+}
+
+/** An error as yargs throws them, so that all of them are told in one way. */
+function usageProblem(message: string): Error {
+  return Object.assign(new TypeError(message), { name: 'YError' });
 }
 
 /** An option given twice has its last value; yargs would make an array of both. Lists are positionals here. */

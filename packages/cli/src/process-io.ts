@@ -19,7 +19,6 @@ export function processIo(): CliIo {
     },
     untilIdle: async () => {
       await once(process, 'beforeExit');
-      return typeof process.exitCode === 'number' ? process.exitCode : undefined;
     },
   };
 }

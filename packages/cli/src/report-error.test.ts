@@ -20,7 +20,7 @@ test('an error of the family is a message, its code and its causes, without a st
 test('any other error shows where it comes from', () => {
   const { code, text } = report(new TypeError('a bug'));
   expect(code).toBe(1);
-  expect(text).toMatch(/^error: a bug\n +at .*report-error\.test/);
+  expect(text).toMatch(/^error: TypeError: a bug\n +at .*report-error\.test/);
 });
 
 test.each(['lovage', 'lovage:*', '*', 'x, lovage'])('DEBUG=%s shows every stack', (DEBUG) => {

@@ -14,7 +14,8 @@ export function reportError(error: unknown, io: CliIo, options: { readonly debug
   const { colors, line } = stderrOf(io);
   const known = isLovageError(error);
   const code = known ? colors.dim(` (${error.code})`) : '';
-  line(`${colors.red('error:')} ${messageOf(error)}${code}`);
+  const named = !known && (error as { name?: unknown } | null | undefined)?.name !== 'Error';
+  line(`${colors.red('error:')} ${messageOf(error, { named })}${code}`);
   if (!known || options.debug === true || wantsDebug(io.env)) showStack(error);
   for (const cause of causesOf(error)) {
     line(`  ${colors.dim('caused by')} ${messageOf(cause, { named: true })}`);

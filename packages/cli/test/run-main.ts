@@ -33,7 +33,7 @@ export async function runMain(argv: readonly string[], options: RunOptions = {})
       options.onSignals?.(listener);
       return () => {};
     },
-    untilIdle: async () => undefined,
+    untilIdle: async () => {},
   });
   stdout.end();
   stderr.end();

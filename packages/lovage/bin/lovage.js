@@ -7,6 +7,7 @@ const { main, processIo } = require('@lovage/cli');
 const LINGER_MS = 500;
 
 void main(process.argv.slice(2), processIo()).then((code) => {
-  process.exitCode = code;
+  // A script that `lovage run` ran may have set its own.
+  process.exitCode ||= code;
   setTimeout(() => process.exit(), LINGER_MS).unref();
 });

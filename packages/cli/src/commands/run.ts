@@ -27,7 +27,7 @@ export const command = defineCommand({
     // The script's own apps find their task modules with it too: a second loader would make second copies of them.
     setDefaultLoader(loader);
     await loader(file);
-    const exitCode = await io.untilIdle();
-    return exitCode === undefined || exitCode === 0 ? 'ok' : 'failure';
+    await io.untilIdle();
+    return 'ok';
   },
 });
