@@ -231,7 +231,7 @@ export class ConnectionSupervisor {
     });
     const stop = new Promise<void>((resolve) => {
       if (this.#stop.signal.aborted) resolve();
-      else this.#stop.signal.addEventListener('abort', () => resolve());
+      else this.#stop.signal.addEventListener('abort', () => resolve(), { signal: lost.signal });
     });
     await Promise.race([over, stop]);
     if (lost.signal.aborted) return;

@@ -96,8 +96,8 @@ export class ConsumerSession {
   }
 
   /**
-   * Hands over what arrived together. A microtask: amqplib emits all messages of one read of the socket in one go, and microtasks run
-   * right after it.
+   * Hands over what arrived together. In a microtask: amqplib emits all messages of one read of the socket in one go, and microtasks
+   * run right after it. setImmediate gathered two to eight times as many (800 for 100) and was no faster.
    */
   #flush(): void {
     if (!this.#isReleased || this.#gathered.length === 0) return;

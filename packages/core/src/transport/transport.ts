@@ -74,7 +74,7 @@ export interface ConsumeOptions {
   readonly queue: string;
   /** How many unsettled deliveries the broker may leave with this consumer; at least 1. */
   readonly prefetch: number;
-  /** Called with what arrived together, never empty. It must not throw. */
+  /** Called with what arrived together, never empty, and never before `consume` has resolved. It must not throw. */
   readonly onDeliveries: (deliveries: readonly Delivery[]) => void;
 }
 
