@@ -8,6 +8,7 @@ import {
   type ResultsSettings,
   type StartOptions,
   type TaskFilter,
+  type RecordState,
   type TaskRecord,
   isFinalState,
   isLovageError,
@@ -16,7 +17,7 @@ import {
 import { connectionConfig } from './database/connection-config.js';
 import { Database } from './database/database.js';
 import { RecordCommitter } from './records/record-committer.js';
-import { recordOf } from './records/record-row.js';
+import { recordOf, stateOf } from './records/record-row.js';
 import { isStorableId } from './records/storable-id.js';
 import { type RecordStatements, recordStatements } from './records/statements.js';
 import { PostgresSchemaManager } from './schema/postgres-schema-manager.js';
@@ -77,13 +78,18 @@ export class PostgresResultBackend implements ResultBackend {
 
   async commit(completions: readonly Completion[]): Promise<readonly CommitResult[]> {
     const results = await this.#committer.commit(completions.map(({ record }) => record));
-    completions.forEach(({ record, wake }, index) => {
+    completions.forEach(({ record, replyTo }, index) => {
       // A superseded copy is announced too: the one that applied may have died before it could tell.
-      if (wake !== null && isFinalState(record.state) && !isLovageError(results[index]))
-        this.#announcer.add(wake, record.id);
+      if (replyTo !== null && isFinalState(record.state) && !isLovageError(results[index]))
+        this.#announcer.add(replyTo, record.id);
     });
     void this.#announcer.flush();
     return results;
+  }
+
+  async states(ids: readonly string[]): Promise<ReadonlyMap<string, RecordState>> {
+    const rows = await this.#database.run(this.#statements.states, [ids.filter(isStorableId)]);
+    return new Map(rows.map(stateOf));
   }
 
   async find({ ids, state, task, since, limit }: TaskFilter): Promise<readonly TaskRecord[]> {

@@ -294,6 +294,20 @@ export function describeResultBackend(
       });
     });
 
+    describe('states', () => {
+      promise('tells how far tasks have come, and nothing of ids without a record', async () => {
+        const [started, ended] = [recordWrite({ state: 'STARTED', attempt: 2 }), recordWrite({ state: 'SUCCESS' })];
+        await backend.commit([started, ended].map(completion));
+        expect(await peer.states([started.id, ended.id, newId(), '\0'])).toEqual(
+          new Map([
+            [started.id, { state: 'STARTED', attempt: 2 }],
+            [ended.id, { state: 'SUCCESS', attempt: ended.attempt }],
+          ]),
+        );
+        expect(await backend.states([])).toEqual(new Map());
+      });
+    });
+
     describe('find', () => {
       promise('filters by everything that is given, newest first', async () => {
         const [a, b] = [`find.a.${newId()}`, `find.b.${newId()}`];
@@ -347,7 +361,7 @@ export function describeResultBackend(
           waitFor(backend, woken.id),
         ]);
         await commit(peer, recordWrite({ id: silent.id, state: 'STARTED' }));
-        await peer.commit([{ record: woken, wake: backend.replyChannel }, completion(silent)]);
+        await peer.commit([{ record: woken, replyTo: backend.replyChannel }, completion(silent)]);
         expect((await waits).map(({ id, state }) => [id, state])).toEqual([
           [woken.id, 'SUCCESS'],
           [silent.id, 'FAILURE'],
@@ -358,7 +372,7 @@ export function describeResultBackend(
       promise('many waits end, each with its own record', async () => {
         const writes = Array.from({ length: 600 }, (_, index) => recordWrite({ resultJson: String(index) }));
         const waits = Promise.all(writes.map(({ id }) => waitFor(backend, id)));
-        await peer.commit(writes.map((record) => ({ record, wake: backend.replyChannel })));
+        await peer.commit(writes.map((record) => ({ record, replyTo: backend.replyChannel })));
         expect((await waits).map(({ result }) => result)).toEqual(writes.map((_, index) => index));
       });
 
@@ -384,7 +398,7 @@ export function describeResultBackend(
 
       promise('a wake for a foreign channel harms nothing', async () => {
         const record = recordWrite();
-        expect(await backend.commit([{ record, wake: '7b0c3f0e-celery-rpc-queue' }])).toEqual(['applied']);
+        expect(await backend.commit([{ record, replyTo: '7b0c3f0e-celery-rpc-queue' }])).toEqual(['applied']);
         expect(await waitFor(peer, record.id)).toMatchObject({ id: record.id });
       });
     });
@@ -478,7 +492,7 @@ function recordWrite(fields: Partial<RecordWrite> = {}): RecordWrite {
 }
 
 function completion(record: RecordWrite): Completion {
-  return { record, wake: null };
+  return { record, replyTo: null };
 }
 
 async function commit(backend: ResultBackend, ...records: readonly RecordWrite[]): Promise<readonly CommitResult[]> {

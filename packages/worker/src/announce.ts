@@ -4,7 +4,7 @@ import type { Completion, EventSink, TaskRequest } from '@lovage/core';
 export function announce(events: EventSink, request: TaskRequest, { record }: Completion): void {
   const runtimeMs = record.runtimeMs ?? 0;
   if (record.state === 'SUCCESS') {
-    events.emit('task:succeeded', { request, resultJson: record.resultJson ?? 'null', runtimeMs });
+    events.emit('task:succeeded', { request, resultJson: record.resultJson, runtimeMs });
   } else if (record.state === 'REVOKED') {
     events.emit('task:revoked', { request, reason: record.error?.message ?? '' });
   } else if (record.error !== null) {

@@ -1,9 +1,14 @@
 import {
-  stateWrite,
+  completionOf,
+  draftOf,
+  leavesRecord,
+  noteOf,
   type CommitResult,
   type Completion,
+  type CompletionDraft,
   type Delivery,
   type ExecutionHost,
+  type Outcome,
   type Runtime,
   type TaskDefinition,
   type TaskLogger,
@@ -20,6 +25,8 @@ export interface ExecutionContext {
   readonly resolver: TaskResolver;
   readonly runtime: Runtime;
   readonly maxSize: number;
+  /** false: the app has no results. */
+  readonly stores: boolean;
   logOf(request: TaskRequest): TaskLogger;
   /** A state on the way, to be written if it can be. */
   note(completion: Completion): void;
@@ -41,6 +48,7 @@ export class Execution implements ExecutionHost, Commitment {
   readonly #intake: Intake;
   readonly #delivery: Delivery;
   #copies: Held[] | null = null;
+  #drafted: CompletionDraft | null = null;
   #completion: Completion | null = null;
   #startedAt: number | null = null;
   #controller: AbortController | null = null;
@@ -85,8 +93,13 @@ export class Execution implements ExecutionHost, Commitment {
     return this.#startedAt === null ? null : this.#context.runtime.monotonic() - this.#startedAt;
   }
 
-  get ignoresResult(): boolean {
-    return this.request.ignoreResult ?? this.definition.ignoreResult;
+  /** Something of this task is stored. */
+  get isRecorded(): boolean {
+    return leavesRecord(this.request, this.definition);
+  }
+
+  get maxResultSize(): number | null {
+    return this.#context.stores && this.isRecorded ? this.#context.maxSize : null;
   }
 
   /** The task was told to stop and has heard it: a failure now says nothing about the task. */
@@ -104,6 +117,8 @@ export class Execution implements ExecutionHost, Commitment {
 
   begin(): void {
     this.phase = 'running';
+    // Before the task can change its arguments.
+    this.#draft();
     this.#startedAt = this.#context.runtime.monotonic();
   }
 
@@ -119,18 +134,15 @@ export class Execution implements ExecutionHost, Commitment {
   }
 
   /** Writes a state on the way, unless nothing of this task is stored. */
-  note(state: TaskState, progressJson = 'null'): void {
-    if (this.ignoresResult) return;
-    const { worker, maxSize } = this.#context;
-    this.#context.note(
-      stateWrite(this.request, state, {
-        definition: this.definition,
-        worker,
-        maxSize,
-        runtimeMs: this.runtimeMs,
-        ...(state === 'PROGRESS' ? { progressJson } : {}),
-      }),
-    );
+  note(state: TaskState, progressJson: string | null = null): void {
+    if (!this.isRecorded) return;
+    this.#context.note(noteOf(this.#draft(), state, { runtimeMs: this.runtimeMs, progressJson }));
+  }
+
+  /** The task has ended; its completion is to be committed. */
+  end(outcome: Outcome): void {
+    this.#completion = completionOf(this.#draft(), outcome, this.runtimeMs);
+    this.phase = 'committing';
   }
 
   /** Another copy of the same message: it shares this execution's end. */
@@ -153,5 +165,9 @@ export class Execution implements ExecutionHost, Commitment {
   giveUp(): readonly Held[] {
     this.phase = 'returned';
     return [{ intake: this.#intake, delivery: this.#delivery }, ...(this.#copies ?? [])];
+  }
+
+  #draft(): CompletionDraft {
+    return (this.#drafted ??= draftOf(this.request, this.#context));
   }
 }

@@ -16,10 +16,11 @@ export function logEvents(events: EventBus, logger: Logger): () => void {
     logger.info(`Task ${show(request)} received`, about('task:received', request));
   });
   on('task:succeeded', 'info', ({ request, resultJson, runtimeMs }) => {
-    logger.info(`Task ${show(request)} succeeded in ${seconds(runtimeMs)}: ${clip(resultJson)}`, {
+    const result = resultJson === null ? null : clip(resultJson);
+    logger.info(`Task ${show(request)} succeeded in ${seconds(runtimeMs)}${result === null ? '' : `: ${result}`}`, {
       ...about('task:succeeded', request),
       runtimeMs,
-      result: clip(resultJson),
+      result,
     });
   });
   on('task:failed', 'error', ({ request, error, runtimeMs }) => {

@@ -1,4 +1,4 @@
-import type { ResultBackend, TaskRecord } from '@lovage/core';
+import type { RecordState, ResultBackend } from '@lovage/core';
 import type { Execution } from './execution.js';
 import type { Retrier } from './retrier.js';
 
@@ -7,7 +7,7 @@ const BATCH = 500;
 export interface LookUpsOptions {
   readonly results: ResultBackend;
   readonly retrier: Retrier;
-  readonly found: (execution: Execution, record: TaskRecord | undefined) => void;
+  readonly found: (execution: Execution, record: RecordState | undefined) => void;
 }
 
 /**
@@ -36,9 +36,8 @@ export class LookUps {
       while (this.#waiting.length > 0) {
         const batch = this.#waiting.splice(0, BATCH);
         const ids = [...new Set(batch.map(({ request }) => request.id))];
-        const records = await retrier.run(() => results.find({ ids }));
-        const byId = new Map(records.map((record) => [record.id, record]));
-        for (const execution of batch) found(execution, byId.get(execution.request.id));
+        const states = await retrier.run(() => results.states(ids));
+        for (const execution of batch) found(execution, states.get(execution.request.id));
       }
     } catch {
       // The retrier was told to stop: the executions are handed back by their owner.

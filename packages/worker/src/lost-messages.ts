@@ -1,7 +1,10 @@
 import {
   LovageError,
   completionOf,
+  draftOf,
+  encodeError,
   isLovageError,
+  leavesRecord,
   type Delivery,
   type EventSink,
   type Message,
@@ -48,24 +51,16 @@ export class LostMessages {
     if (typeof request === 'string')
       return deadLetters.push({ held, id: null, reason: `${reasonText(lost)}; and it cannot be read: ${request}` });
     const letter = { held, id: request.id, reason: reasonText(lost) };
-    const ignored = request.ignoreResult ?? tasks.get(request.task)?.ignoreResult ?? false;
+    const recorded = leavesRecord(request, tasks.get(request.task));
     // Without the broker's word on it somebody put the message here by hand: that ends no task.
-    if (committer === null || ignored || lost === null) return deadLetters.push(letter);
+    if (committer === null || !recorded || lost === null) return deadLetters.push(letter);
     this.#record(request, lost, () => deadLetters.push(letter));
   }
 
   #record(request: TaskRequest, lost: string, done: () => void): void {
-    const { events, worker, maxSize, tasks, committer } = this.#options;
-    const definition = tasks.get(request.task) ?? null;
-    const completion = completionOf(request, outcomeOf(request, lost), {
-      definition,
-      worker,
-      maxSize,
-      runtimeMs: null,
-    });
-    if (completion === null) return done();
+    const { events, worker, maxSize, committer } = this.#options;
     const commitment = {
-      completion,
+      completion: completionOf(draftOf(request, { worker, maxSize }), outcomeOf(request, lost), null),
       settled: (result: unknown) => {
         if (result === 'applied') announce(events, request, commitment.completion);
         else if (isLovageError(result))
@@ -84,7 +79,7 @@ function outcomeOf({ queue }: TaskRequest, lost: string): Outcome {
   if (lost === 'expired') return { kind: 'revoked', reason: 'expired' };
   const what = `the broker took the message out of queue '${queue}' (${lost})`;
   const hint = lost === 'delivery_limit' ? ': workers took it over and over and none ended it' : '';
-  return { kind: 'failure', error: new LovageError('LOVAGE_MESSAGE_LOST', what + hint) };
+  return { kind: 'failure', error: encodeError(new LovageError('LOVAGE_MESSAGE_LOST', what + hint)) };
 }
 
 function reasonText(lost: string | null): string {

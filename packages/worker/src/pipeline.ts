@@ -1,10 +1,8 @@
 import {
-  completionOf,
   executeTask,
-  isFinalState,
   isLovageError,
+  mayFollow,
   type CommitResult,
-  type Completion,
   type Delivery,
   type EventBus,
   type Outcome,
@@ -12,7 +10,7 @@ import {
   type Runtime,
   type Settings,
   type TaskLogger,
-  type TaskRecord,
+  type RecordState,
   type TaskRegistry,
   type TaskRequest,
   type TaskResolver,
@@ -80,6 +78,7 @@ export class Pipeline {
       runtime,
       resolver: options.resolver,
       maxSize: settings.results?.maxSize ?? Infinity,
+      stores: results !== null,
       logOf: options.logOf,
       note: (completion) => this.committer?.note(completion),
       settled: (execution, result) => this.#settled(execution, result),
@@ -161,9 +160,10 @@ export class Pipeline {
     }
   }
 
-  #lookedUp(execution: Execution, record: TaskRecord | undefined): void {
+  #lookedUp(execution: Execution, record: RecordState | undefined): void {
     if (execution.phase !== 'waiting') return;
-    if (record !== undefined && hasEnded(record, execution.request)) this.#settled(execution, 'superseded');
+    if (record !== undefined && !mayFollow(record, { state: 'SUCCESS', attempt: execution.request.attempt }))
+      this.#settled(execution, 'superseded');
     else this.#queue(execution);
   }
 
@@ -195,10 +195,8 @@ export class Pipeline {
   }
 
   #end(execution: Execution, outcome: Outcome): void {
-    const completion = this.#completionOf(execution, outcome);
-    execution.phase = 'committing';
-    execution.completion = completion;
-    if (this.committer === null || execution.ignoresResult) this.#settled(execution, 'applied');
+    execution.end(outcome);
+    if (this.committer === null || !execution.isRecorded) this.#settled(execution, 'applied');
     else this.committer.push(execution);
   }
 
@@ -216,12 +214,6 @@ export class Pipeline {
     else events.emit('task:duplicate', { request: execution.request });
   }
 
-  #completionOf(execution: Execution, outcome: Outcome): Completion {
-    const { worker, maxSize } = this.#context;
-    const { request, definition, runtimeMs } = execution;
-    return completionOf(request, outcome, { definition, worker, maxSize, runtimeMs }) as Completion;
-  }
-
   #giveUp(executions: readonly Execution[]): void {
     const byIntake = new Map<Intake, Delivery[]>();
     for (const execution of executions) {
@@ -234,10 +226,4 @@ export class Pipeline {
     }
     for (const [intake, deliveries] of byIntake) intake.requeue(deliveries);
   }
-}
-
-// Final at this attempt or a later one; or of a later attempt, whose own message runs it (rule 2).
-function hasEnded(record: TaskRecord, request: TaskRequest): boolean {
-  if (record.attempt > request.attempt) return true;
-  return record.attempt === request.attempt && isFinalState(record.state);
 }

@@ -1,8 +1,10 @@
 import { LovageError, isLovageError } from '../errors/lovage-error.js';
-import { completionOf, failureOf, stateWrite, type CompletionOptions } from '../execution/completion-of.js';
+import { completionOf, draftOf, failureOf, leavesRecord, noteOf } from '../execution/completion-of.js';
 import { executeTask, type TaskResolver } from '../execution/execute-task.js';
+import type { Outcome } from '../execution/outcome.js';
 import type { Message } from '../message/message.js';
 import { decodeTask } from '../message/task-codec.js';
+import type { TaskRequest } from '../message/task-request.js';
 import type { ResultBackend } from '../results/result-backend.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { stderrLogger } from '../task/task-logger.js';
@@ -59,24 +61,18 @@ export class InlineTransport implements Transport {
           `no task is named '${request.task}' in this app: inline mode can only run tasks it has the code of`,
         );
       }
-      const { runtime, resolver, maxSize } = this.#host;
-      const results = await this.#host.results();
-      const options: CompletionOptions = { definition, worker: 'inline', runtimeMs: null, maxSize };
+      const results = leavesRecord(request, definition) ? await this.#host.results() : null;
+      const { runtime, maxSize } = this.#host;
+      const draft = draftOf(request, { worker: 'inline', maxSize });
       const startedAt = runtime.monotonic();
-      const outcome =
-        request.expires !== null && request.expires.getTime() <= runtime.now()
-          ? ({ kind: 'revoked', reason: 'expired' } as const)
-          : await executeTask(request, definition, {
-              runtime,
-              resolver,
-              signal: new AbortController().signal,
-              log: stderrLogger,
-              reportProgress: (progressJson) =>
-                void results?.commit([stateWrite(request, 'PROGRESS', { ...options, progressJson })]),
-            });
-      if (results === null || (request.ignoreResult ?? definition.ignoreResult)) return null;
-      const completion = completionOf(request, outcome, { ...options, runtimeMs: runtime.monotonic() - startedAt });
-      if (completion === null) return null;
+      const runtimeMs = (): number => runtime.monotonic() - startedAt;
+      const outcome = await this.#outcomeOf(request, definition, {
+        stored: results !== null,
+        report: (progressJson) =>
+          void results?.commit([noteOf(draft, 'PROGRESS', { runtimeMs: runtimeMs(), progressJson })]),
+      });
+      if (results === null) return null;
+      const completion = completionOf(draft, outcome, runtimeMs());
       const [result] = await results.commit([completion]);
       if (isLovageError(result)) await results.commit([failureOf(completion, result)]);
       return null;
@@ -85,5 +81,23 @@ export class InlineTransport implements Transport {
         ? error
         : new LovageError('LOVAGE_PUBLISH', 'the task could not be run inline', { cause: error });
     }
+  }
+
+  async #outcomeOf(
+    request: TaskRequest,
+    definition: TaskDefinition,
+    { stored, report }: { readonly stored: boolean; readonly report: (progressJson: string) => void },
+  ): Promise<Outcome> {
+    const { runtime, resolver, maxSize } = this.#host;
+    if (request.expires !== null && request.expires.getTime() <= runtime.now())
+      return { kind: 'revoked', reason: 'expired' };
+    return executeTask(request, definition, {
+      runtime,
+      resolver,
+      signal: new AbortController().signal,
+      log: stderrLogger,
+      maxResultSize: stored ? maxSize : null,
+      reportProgress: report,
+    });
   }
 }

@@ -8,7 +8,11 @@ export interface LovageEvents {
   'task:sent': { readonly id: string; readonly task: string; readonly queue: string };
   'task:received': { readonly request: TaskRequest };
   'task:started': { readonly request: TaskRequest };
-  'task:succeeded': { readonly request: TaskRequest; readonly resultJson: string; readonly runtimeMs: number };
+  'task:succeeded': {
+    readonly request: TaskRequest;
+    readonly resultJson: string | null;
+    readonly runtimeMs: number;
+  };
   'task:failed': { readonly request: TaskRequest; readonly error: ErrorRecord; readonly runtimeMs: number };
   'task:revoked': { readonly request: TaskRequest; readonly reason: string };
   /** A copy of a message whose task had already ended, or is running here: not run. */

@@ -1,95 +1,71 @@
-import { LovageError, isLovageError } from '../errors/lovage-error.js';
 import type { TaskRequest } from '../message/task-request.js';
 import { encodeError } from '../payload/error-record.js';
-import { encodeResult } from '../payload/payload-mapper.js';
 import { sanitizeJson } from '../payload/storable.js';
 import type { Completion } from '../results/result-backend.js';
-import type { RecordWrite } from '../results/task-record.js';
+import type { ErrorRecord, RecordWrite } from '../results/task-record.js';
 import type { TaskState } from '../state/task-state.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import { OUTCOME_STATES, type Outcome } from './outcome.js';
 
-export interface CompletionOptions {
-  /** null: the task is not known here (its message was taken out by the broker, say). */
-  readonly definition: TaskDefinition | null;
+/** What a record says of a task before it has run. */
+export interface CompletionDraft {
+  readonly record: Omit<RecordWrite, 'state' | 'resultJson' | 'error' | 'progressJson' | 'runtimeMs'>;
+  readonly replyTo: string | null;
+}
+
+export interface DraftOptions {
+  /** The worker that writes the record; null: none. */
   readonly worker: string | null;
-  /** null: the task never started. */
-  readonly runtimeMs: number | null;
-  /** The largest result and arguments that are stored, in bytes of JSON. */
+  /** The largest arguments that are stored, in bytes of JSON. */
   readonly maxSize: number;
 }
 
-/** What an outcome leaves behind; null where it leaves nothing. A result that cannot be stored becomes FAILURE. */
-export function completionOf(request: TaskRequest, outcome: Outcome, options: CompletionOptions): Completion | null {
-  const state = OUTCOME_STATES[outcome.kind];
-  if (state === null) return null;
-  const base = recordOf(request, state, options);
-  switch (outcome.kind) {
-    case 'success':
-      return succeeded(base, outcome.result, request.replyTo, options);
-    case 'failure':
-      return { record: { ...base, error: encodeError(outcome.error) }, wake: request.replyTo };
-    default: {
-      const reason = outcome.kind === 'revoked' ? outcome.reason : '';
-      const error = encodeError(new LovageError('LOVAGE_TASK_REVOKED', reason));
-      return { record: { ...base, error: { ...error, stack: null } }, wake: request.replyTo };
-    }
-  }
+/** To be taken before the task runs: it may change its arguments. */
+export function draftOf(request: TaskRequest, { worker, maxSize }: DraftOptions): CompletionDraft {
+  const { id, task, attempt, retries, queue, parentId, rootId, groupId, replyTo } = request;
+  const argsJson = storableJson(request.args, maxSize);
+  const kwargsJson = storableJson(request.kwargs, maxSize);
+  return {
+    record: { id, task, attempt, argsJson, kwargsJson, retries, queue, worker, parentId, rootId, groupId },
+    replyTo,
+  };
 }
 
-/** A non-final state of a running task: RECEIVED, STARTED, PROGRESS. */
-export function stateWrite(
-  request: TaskRequest,
+/** What an outcome leaves behind. @param runtimeMs null: the task never started. */
+export function completionOf(draft: CompletionDraft, outcome: Outcome, runtimeMs: number | null): Completion {
+  const resultJson = outcome.kind === 'success' ? outcome.resultJson : null;
+  const record = { ...draft.record, state: OUTCOME_STATES[outcome.kind], resultJson, progressJson: null, runtimeMs };
+  return { record: { ...record, error: errorOf(outcome) }, replyTo: draft.replyTo };
+}
+
+/** A state on the way: RECEIVED, STARTED, PROGRESS. Nobody is told. */
+export function noteOf(
+  draft: CompletionDraft,
   state: TaskState,
-  options: CompletionOptions & { readonly progressJson?: string },
+  { runtimeMs, progressJson }: { readonly runtimeMs: number | null; readonly progressJson: string | null },
 ): Completion {
-  return { record: { ...recordOf(request, state, options), progressJson: options.progressJson ?? null }, wake: null };
+  return {
+    record: { ...draft.record, state, resultJson: null, error: null, progressJson, runtimeMs },
+    replyTo: null,
+  };
 }
 
 /** The same task as FAILURE, for a record that the backend could not store. Its arguments go too: they may be what it choked on. */
-export function failureOf(completion: Completion, error: unknown): Completion {
-  const record = {
-    ...completion.record,
-    state: 'FAILURE',
-    argsJson: null,
-    kwargsJson: null,
-    resultJson: null,
-    progressJson: null,
-  };
-  return { record: { ...record, error: encodeError(error) }, wake: completion.wake };
+export function failureOf({ record, replyTo }: Completion, error: unknown): Completion {
+  const bare = { argsJson: null, kwargsJson: null, resultJson: null, progressJson: null };
+  return { record: { ...record, ...bare, state: 'FAILURE', error: encodeError(error) }, replyTo };
 }
 
-function succeeded(base: RecordWrite, result: unknown, wake: string | null, options: CompletionOptions): Completion {
-  try {
-    const resultJson = options.definition === null ? 'null' : encodeResult(options.definition, result, options.maxSize);
-    return { record: { ...base, resultJson }, wake };
-  } catch (error) {
-    const coded = isLovageError(error)
-      ? error
-      : new LovageError('LOVAGE_RESULT_NOT_STORABLE', 'the result could not be encoded', { cause: error });
-    return { record: { ...base, state: 'FAILURE', error: encodeError(coded) }, wake };
-  }
+/** false: neither the task nor this call of it wants a record. */
+export function leavesRecord(request: TaskRequest, definition: TaskDefinition | undefined): boolean {
+  return request.ignoreResult !== true && definition?.ignoreResult !== true;
 }
 
-function recordOf(request: TaskRequest, state: TaskState, options: CompletionOptions): RecordWrite {
-  return {
-    id: request.id,
-    task: request.task,
-    state,
-    attempt: request.attempt,
-    argsJson: storableJson(request.args, options.maxSize),
-    kwargsJson: storableJson(request.kwargs, options.maxSize),
-    resultJson: null,
-    error: null,
-    progressJson: null,
-    retries: request.retries,
-    queue: request.queue,
-    worker: options.worker,
-    parentId: request.parentId,
-    rootId: request.rootId,
-    groupId: request.groupId,
-    runtimeMs: options.runtimeMs,
-  };
+function errorOf(outcome: Outcome): ErrorRecord | null {
+  if (outcome.kind === 'failure') return outcome.error;
+  if (outcome.kind === 'revoked')
+    return { type: 'TaskRevokedError', message: outcome.reason, stack: null, code: 'LOVAGE_TASK_REVOKED' };
+  return null;
 }
 
 // Arguments are stored for people to read: too large is null, what the database refuses is replaced; never a reason to fail the task.

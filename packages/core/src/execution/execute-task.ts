@@ -1,6 +1,7 @@
 import { LovageError, show } from '../errors/lovage-error.js';
 import type { TaskRequest } from '../message/task-request.js';
-import { decodeArgs } from '../payload/payload-mapper.js';
+import { encodeError } from '../payload/error-record.js';
+import { decodeArgs, encodeResult } from '../payload/payload-mapper.js';
 import { TaskContext, type TaskContextHost } from '../task/task-context.js';
 import type { TaskClass, TaskDefinition } from '../task/task-definition.js';
 import type { Outcome } from './outcome.js';
@@ -13,11 +14,13 @@ export const newInstance: TaskResolver = (taskClass) => new (taskClass as unknow
 
 export interface ExecutionHost extends TaskContextHost {
   readonly resolver: TaskResolver;
+  /** The largest result, in bytes of JSON; null: nobody keeps it, and it is not even encoded. */
+  readonly maxResultSize: number | null;
 }
 
 /**
- * Runs one call of a task: decodes its arguments, makes the instance, runs it inside its TaskContext. The one place where
- * a task's code is called. Total: whatever the task does becomes an Outcome.
+ * Runs one call of a task: decodes its arguments, makes the instance, runs it inside its TaskContext, encodes what it returned. The one place
+ * where a task's code is called. Total: whatever the task does becomes an Outcome.
  */
 export async function executeTask(
   request: TaskRequest,
@@ -26,9 +29,12 @@ export async function executeTask(
 ): Promise<Outcome> {
   try {
     const result = await new TaskContext(request, host).run(() => call(request, definition, host.resolver));
-    return { kind: 'success', result };
+    return {
+      kind: 'success',
+      resultJson: host.maxResultSize === null ? null : encodeResult(definition, result, host.maxResultSize),
+    };
   } catch (error) {
-    return { kind: 'failure', error };
+    return { kind: 'failure', error: encodeError(error) };
   }
 }
 

@@ -40,7 +40,8 @@ export class AsyncResult<Result = unknown> {
 
   /** PENDING means: no record yet, so waiting, running, or unknown. */
   async state(): Promise<TaskState> {
-    return (await this.#record())?.state ?? 'PENDING';
+    const states = await (await this.#source.backend()).states([this.id]);
+    return states.get(this.id)?.state ?? 'PENDING';
   }
 
   /**

@@ -10,7 +10,7 @@ import type {
   ResultBackendCapabilities,
   TaskFilter,
 } from './result-backend.js';
-import type { RecordWrite, TaskRecord } from './task-record.js';
+import type { RecordState, RecordWrite, TaskRecord } from './task-record.js';
 
 interface Waiter {
   readonly resolve: (record: TaskRecord) => void;
@@ -66,6 +66,11 @@ export class MemoryResultBackend implements ResultBackend {
       if (results[index] === 'applied' && isFinalState(record.state)) this.#wake(record.id);
     });
     return results;
+  }
+
+  async states(ids: readonly string[]): Promise<ReadonlyMap<string, RecordState>> {
+    const found = ids.flatMap((id) => this.#records.get(id) ?? []);
+    return new Map(found.map(({ id, state, attempt }) => [id, { state, attempt }]));
   }
 
   async find(filter: TaskFilter): Promise<readonly TaskRecord[]> {

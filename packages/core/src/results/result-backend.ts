@@ -1,13 +1,13 @@
 import type { LovageError } from '../errors/lovage-error.js';
 import type { StartOptions } from '../transport/transport.js';
 import type { TaskState } from '../state/task-state.js';
-import type { RecordWrite, TaskRecord } from './task-record.js';
+import type { RecordState, RecordWrite, TaskRecord } from './task-record.js';
 
 /** All that one execution leaves behind, committed as one. */
 export interface Completion {
   readonly record: RecordWrite;
-  /** The caller's `replyTo`, to be told once the commit has happened; null: nobody waits. */
-  readonly wake: string | null;
+  /** Where the caller listens, to be told once the commit has happened; null: nobody does. */
+  readonly replyTo: string | null;
 }
 
 /**
@@ -68,10 +68,13 @@ export interface ResultBackend {
    */
   commit(completions: readonly Completion[]): Promise<readonly CommitResult[]>;
 
+  /** How far these tasks have come, without reading arguments and results; no entry for an id without a record. */
+  states(ids: readonly string[]): Promise<ReadonlyMap<string, RecordState>>;
+
   /** Newest first by creation. */
   find(filter: TaskFilter): Promise<readonly TaskRecord[]>;
 
-  /** Resolves with the record once it is final: at once if it is already. Rejects with the signal's reason, or LOVAGE_STOPPED. */
+  /** Resolves with the record once it is final: at once if it is already, else within a second or so even where no announcement arrives. Rejects with the signal's reason, or LOVAGE_STOPPED. */
   waitFor(id: string, signal: AbortSignal): Promise<TaskRecord>;
 
   /** What callers of this process put into `replyTo`, from the first `waitFor` on; null before, and where waiting needs none. */

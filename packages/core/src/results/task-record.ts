@@ -35,6 +35,9 @@ export interface TaskRecord {
   readonly finishedAt: Date | null;
 }
 
+/** How far a task has come, without what it carries. */
+export type RecordState = Pick<TaskRecord, 'state' | 'attempt'>;
+
 /** What one write says about a task. JSON columns come as JSON text, encoded once, by the worker. */
 export interface RecordWrite {
   readonly id: string;

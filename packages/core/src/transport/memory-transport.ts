@@ -79,10 +79,8 @@ export class MemoryTransport implements Transport {
           `the queue '${spec.name}' exists with other arguments than configured (type or maxPriority)`,
         );
       }
-      if (!spec.declare || existing !== undefined) continue;
-      const besides =
-        spec.type === 'quorum' ? [lostQueueOf(spec.name), deadQueueOf(spec.name)] : [deadQueueOf(spec.name)];
-      for (const name of [spec.name, ...besides]) {
+      const besides = spec.declare && spec.type === 'quorum' ? [lostQueueOf(spec.name)] : [];
+      for (const name of [spec.name, deadQueueOf(spec.name), ...besides]) {
         if (!this.#queues.has(name)) this.#queues.set(name, new MemoryQueue({ ...spec, name }));
       }
     }

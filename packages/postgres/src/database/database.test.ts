@@ -86,7 +86,7 @@ describe('connections to PostgreSQL', () => {
     expect(of('connection:open')).toMatchObject([{ target: 'results' }]);
     await backend.stop();
     await expect(backend.find({})).rejects.toMatchObject({ code: 'LOVAGE_STOPPED' });
-    await expect(backend.commit([{ record: recordWrite(), wake: null }])).rejects.toMatchObject({
+    await expect(backend.commit([{ record: recordWrite(), replyTo: null }])).rejects.toMatchObject({
       code: 'LOVAGE_STOPPED',
     });
   });
@@ -111,7 +111,7 @@ describe('connections to PostgreSQL', () => {
     const blocker = new Pool({ connectionString: serverUrl(), max: 1 });
     const client = await blocker.connect();
     await client.query(`BEGIN; LOCK TABLE ${schema.name}.task_results IN EXCLUSIVE MODE`);
-    const committing = backend.commit([{ record, wake: null }]).catch((thrown: unknown) => thrown);
+    const committing = backend.commit([{ record, replyTo: null }]).catch((thrown: unknown) => thrown);
     const busy =
       "SELECT pid FROM pg_stat_activity WHERE application_name = 'lovage busy-death' AND wait_event_type = 'Lock'";
     await until('a blocked commit', async () => (await schema.sql(busy)).length === 1);
@@ -120,7 +120,7 @@ describe('connections to PostgreSQL', () => {
     await client.query('ROLLBACK');
     client.release();
     await blocker.end();
-    expect(await backend.commit([{ record, wake: null }])).toEqual(['applied']);
+    expect(await backend.commit([{ record, replyTo: null }])).toEqual(['applied']);
   });
 
   it('tries again at once what a deadlock undid', async () => {
@@ -129,7 +129,7 @@ describe('connections to PostgreSQL', () => {
       recordWrite({ id: `deadlock-${letter}-${schema.name}`, state: 'STARTED' }),
     );
     if (a === undefined || b === undefined) return;
-    await backend.commit([a, b].map((record) => ({ record, wake: null })));
+    await backend.commit([a, b].map((record) => ({ record, replyTo: null })));
     const pool = new Pool({ connectionString: serverUrl(), max: 1 });
     const client = await pool.connect();
     // Never this one: it would wait longer than the other before it looks for a deadlock.
@@ -137,7 +137,7 @@ describe('connections to PostgreSQL', () => {
     const lock = `SELECT FROM ${schema.name}.task_results WHERE id = $1 FOR UPDATE`;
     await client.query(lock, [b.id]);
     const committing = backend.commit(
-      [a, b].map((record) => ({ record: { ...record, state: 'SUCCESS' }, wake: null })),
+      [a, b].map((record) => ({ record: { ...record, state: 'SUCCESS' }, replyTo: null })),
     );
     const blocked =
       "SELECT pid FROM pg_stat_activity WHERE application_name = 'lovage deadlock' AND wait_event_type = 'Lock'";
@@ -153,7 +153,7 @@ describe('connections to PostgreSQL', () => {
     const pool = new Pool({ connectionString: serverUrl(), max: 2, application_name: 'handed-in' });
     const { context, of } = recorded();
     const backend = await schema.started({ pool, url: '' }, context);
-    await backend.commit([{ record: recordWrite(), wake: null }]);
+    await backend.commit([{ record: recordWrite(), replyTo: null }]);
     await schema.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'handed-in'");
     await until('the loss', () => of('connection:lost').length === 1);
     await recovered(backend);
@@ -176,7 +176,7 @@ describe('connections to PostgreSQL', () => {
   ])('with results.prepare %p leaves %p named upserts in a connection', async (prepare, count) => {
     const pool = new Pool({ connectionString: serverUrl(), max: 1 });
     const backend = await schema.started({ pool, url: '', prepare });
-    for (let call = 0; call < 3; call += 1) await backend.commit([{ record: recordWrite(), wake: null }]);
+    for (let call = 0; call < 3; call += 1) await backend.commit([{ record: recordWrite(), replyTo: null }]);
     const { rows } = await pool.query("SELECT name FROM pg_prepared_statements WHERE statement LIKE '%INSERT INTO%'");
     expect(rows).toHaveLength(count);
     await backend.stop();
@@ -190,7 +190,7 @@ describe('connections to PostgreSQL', () => {
     const record = recordWrite();
     for (const one of [schema, other]) {
       const backend = await one.started({ pool, url: '' });
-      expect(await backend.commit([{ record, wake: null }])).toEqual(['applied']);
+      expect(await backend.commit([{ record, replyTo: null }])).toEqual(['applied']);
       await backend.stop();
     }
     await pool.end();

@@ -1,4 +1,4 @@
-import type { ErrorRecord, TaskRecord } from '@lovage/core';
+import type { ErrorRecord, RecordState, TaskRecord } from '@lovage/core';
 import type { Row } from '../database/database.js';
 
 /** One row of task_results, as the statements here select it. */
@@ -23,6 +23,11 @@ export function recordOf(row: Row): TaskRecord {
     startedAt: date(row, 'started_at'),
     finishedAt: date(row, 'finished_at'),
   };
+}
+
+/** The same of a row that is its state alone. */
+export function stateOf(row: Row): [id: string, state: RecordState] {
+  return [text(row, 'id'), { state: text(row, 'state'), attempt: Number(row['attempt']) }];
 }
 
 function text(row: Row, column: string): string {

@@ -7,6 +7,8 @@ import { type Statement, preparedStatement, statement } from '../database/statem
 export interface RecordStatements {
   /** Parameters: `upsertValues`. Returns the id of each row that it applied to. */
   readonly upsert: Statement;
+  /** $1 ids. */
+  readonly states: Statement;
   /** $1 ids, $2 state, $3 task, $4 since in milliseconds, $5 limit; null: any. */
   readonly find: Statement;
   /** $1 ids. Final records alone. */
@@ -57,6 +59,8 @@ WHERE stored.state NOT IN (${FINAL_STATES})
   AND (stored.attempt < excluded.attempt
     OR stored.attempt = excluded.attempt AND ${rankOf('stored')} <= ${rankOf('excluded')})
 RETURNING id`),
+
+    states: preparedStatement(`SELECT id, state, attempt FROM ${table} WHERE id = ANY ($1::text[])`),
 
     // Planned for its values: only so can it use the partial index, and drop the conditions that are null.
     find: statement(`

@@ -46,7 +46,7 @@ describe('PostgresSchemaManager', () => {
     try {
       await odd.migrate();
       const backend = await odd.started();
-      expect(await backend.commit([{ record: recordWrite(), wake: null }])).toEqual(['applied']);
+      expect(await backend.commit([{ record: recordWrite(), replyTo: null }])).toEqual(['applied']);
     } finally {
       await odd.dispose();
     }

@@ -1,11 +1,4 @@
-import {
-  LovageError,
-  MemoryResultBackend,
-  type CommitResult,
-  type Completion,
-  type TaskFilter,
-  type TaskRecord,
-} from '@lovage/core';
+import { LovageError, MemoryResultBackend, type CommitResult, type Completion, type RecordState } from '@lovage/core';
 import { deferred, type Deferred } from './deferred.js';
 
 /** The in-memory backend, with a database that can go away, hold its breath, and refuse rows. */
@@ -59,9 +52,9 @@ export class FragileResults extends MemoryResultBackend {
     while (this.commits.length < times) await new Promise<void>((resolve) => this.#watchers.push(resolve));
   }
 
-  override async find(filter: TaskFilter): Promise<readonly TaskRecord[]> {
+  override async states(ids: readonly string[]): Promise<ReadonlyMap<string, RecordState>> {
     this.#assertThere();
-    return super.find(filter);
+    return super.states(ids);
   }
 
   #assertThere(): void {
