@@ -177,6 +177,24 @@ describe('the walk-through', () => {
   });
 });
 
+describe('who reads', () => {
+  it('may hear enough', async () => {
+    const command = start(['--help']);
+    command.stopReading();
+    expect(await command.ended()).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it('may stop reading the log of a worker, which goes on', async () => {
+    const worker = start(['worker', '-Q', 'unheard']);
+    await worker.says(' ready');
+    worker.stopReading();
+    const called = await lovage(['call', 'math.divide', '1', '2', '-Q', 'unheard', '--wait', '--timeout', '20s']);
+    expect(called).toMatchObject({ code: 0, stdout: '0.5\n' });
+    worker.signal('SIGTERM');
+    expect(await worker.ended()).toMatchObject({ code: 0 });
+  });
+});
+
 describe('what is not there', () => {
   it('no broker: visible attempts, and Ctrl-C ends them at once', async () => {
     const worker = start(['worker'], { env: { LOVAGE_BROKER: `amqp://me:secret@127.0.0.1:${await closedPort()}` } });

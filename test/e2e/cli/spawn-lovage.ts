@@ -47,6 +47,12 @@ export class LovageProcess {
     this.#child.kill(name);
   }
 
+  /** Closes both outputs, as a `| head` does when it has seen enough. */
+  stopReading(): void {
+    this.#child.stdout.destroy();
+    this.#child.stderr.destroy();
+  }
+
   /** Resolves once standard error holds `text`; with how long that took since the start, in milliseconds. */
   async says(text: string): Promise<number> {
     await eventually(() => expect(this.#stderr).toContain(text), { timeoutMs: 20_000 });
