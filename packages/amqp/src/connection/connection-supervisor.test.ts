@@ -132,16 +132,17 @@ test('stop ends a wait for the next attempt, and what waits for a connection', a
 
 test('what needs a connection waits for one, and no longer than a publish may take', async () => {
   const proxy = await TcpProxy.start(broker.url);
-  const { transport, next } = client(proxy.url, { publishTimeoutMs: 2_000 });
-  await transport.start({ retryForMs: 0 });
-  const lost = next('connection:lost');
+  const [hasty, patient] = [client(proxy.url, { publishTimeoutMs: 200 }), client(proxy.url)];
+  await Promise.all([hasty, patient].map(({ transport }) => transport.start({ retryForMs: 0 })));
+  const lost = Promise.all([hasty, patient].map(({ next }) => next('connection:lost')));
   await proxy.refuse();
   await lost;
-  expect(isLovageError(await errorOf(transport.declare([queueSpec()])), 'LOVAGE_BROKER_UNAVAILABLE')).toBe(true);
-  const declaring = transport.declare([queueSpec()]);
+  const declaring = patient.transport.declare([queueSpec()]);
+  const error = await errorOf(hasty.transport.declare([queueSpec()]));
+  expect(isLovageError(error, 'LOVAGE_BROKER_UNAVAILABLE')).toBe(true);
   await proxy.accept();
   await declaring;
-  await transport.stop();
+  await Promise.all([hasty, patient].map(({ transport }) => transport.stop()));
   await proxy.stop();
 });
 

@@ -94,14 +94,15 @@ test('a queue that is gone after a reconnection is there again before its messag
 });
 
 test('without a broker a publish fails when its time is up', async () => {
-  const { transport, next } = await connected({ publishTimeoutMs: 300 });
+  const { transport, next } = await connected({ publishTimeoutMs: 1_500 });
   const lost = next('connection:lost');
   await proxy.refuse();
   await lost;
   const outcomes = await transport.publish(messages(2));
   expect(outcomes.every((outcome) => isLovageError(outcome, 'LOVAGE_BROKER_UNAVAILABLE'))).toBe(true);
+  const opened = next('connection:open');
   await proxy.accept();
-  await next('connection:open');
+  await opened;
   expect(await transport.publish(messages(1))).toEqual([null]);
   expect(await drain(eyes.channel, queue)).toHaveLength(1); // the two were given up
 });
