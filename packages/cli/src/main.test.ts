@@ -252,4 +252,11 @@ describe('worker', () => {
     });
     expect(lines.at(-1)).toMatchObject({ event: 'worker:stopped' });
   });
+
+  it('in JSON, tells what ended it in a line of its own', async () => {
+    const argv = ['worker', '--logformat', 'json', '-A', './nowhere'];
+    const { code, stderr } = await lovage(argv);
+    expect(code).toBe(2);
+    expect(JSON.parse(stderr)).toMatchObject({ level: 'error', event: 'worker:failed', code: 'LOVAGE_APP_NOT_FOUND' });
+  });
 });

@@ -1,6 +1,7 @@
 import { isLovageError } from '@lovage/core';
 import type { CliIo } from './cli-io.js';
-import { EXIT_CODES, exitOfError } from './exit-codes.js';
+import { EXIT_CODES } from './exit-codes.js';
+import { exitOf } from './exit-of.js';
 import { maskSecrets } from './mask-secrets.js';
 import { stderrOf } from './terminal.js';
 
@@ -22,7 +23,7 @@ export function reportError(error: unknown, io: CliIo, options: { readonly debug
     // What a task threw is the caller's to mend: where it was thrown is the message.
     if (isLovageError(error, 'LOVAGE_TASK_FAILED')) showStack(cause);
   }
-  return EXIT_CODES[known ? exitOfError(error.code) : 'failure'].code;
+  return EXIT_CODES[exitOf(error)].code;
 
   function showStack(thrown: unknown): void {
     for (const frame of framesOf(thrown)) line(colors.dim(maskSecrets(frame)));
@@ -50,7 +51,8 @@ function isErrorLike(value: unknown): value is Error {
   return typeof value === 'object' && value !== null && typeof (value as Error).message === 'string';
 }
 
-function causesOf(error: unknown): unknown[] {
+/** What caused an error, what caused that, and so on; at most five. */
+export function causesOf(error: unknown): unknown[] {
   const causes: unknown[] = [];
   for (let next = causeOf(error); next !== undefined && causes.length < CAUSES_AT_MOST; next = causeOf(next)) {
     if (causes.includes(next)) break;
@@ -63,7 +65,8 @@ function causeOf(error: unknown): unknown {
   return (error as { cause?: unknown } | null | undefined)?.cause ?? undefined;
 }
 
-function framesOf(error: unknown): string[] {
+/** The lines of an error's stack, without its message. */
+export function framesOf(error: unknown): string[] {
   const stack = isErrorLike(error) ? error.stack : undefined;
   return (stack ?? '').split('\n').filter((text) => /^\s+at /.test(text));
 }

@@ -1,11 +1,13 @@
-import type { LoadedApp, Lovage } from '@lovage/core';
+import { isLovageError, type LoadedApp, type Lovage } from '@lovage/core';
 import { LOG_LEVELS, Worker, createLogger, guardProcess, logEvents, type WorkerOptions } from '@lovage/worker';
 import { appOption, retryOption } from '../app-options.js';
 import { bannerOf, describeBanner } from '../banner.js';
 import type { CliIo } from '../cli-io.js';
 import { defineCommand } from '../command.js';
 import type { ExitName } from '../exit-codes.js';
+import { exitOf } from '../exit-of.js';
 import { choiceOption, countOption, durationOption, namesOption } from '../option-values.js';
+import { causesOf, framesOf, messageOf } from '../report-error.js';
 import { showsColor, stderrOf } from '../terminal.js';
 import { retryOf, withApp } from '../with-app.js';
 
@@ -59,9 +61,9 @@ export const command = defineCommand({
     const prefetch = countOption(options.prefetch, '--prefetch');
     const queues = namesOption(options.queues, '--queues');
     const shutdownTimeout = durationOption(options.shutdownTimeout, '--shutdown-timeout');
-    return withApp(options.app, io, async (app) => {
+    const logger = createLogger({ level, format, color: showsColor(io.stderr, io.env), stream: io.stderr });
+    const run = withApp(options.app, io, async (app) => {
       const loaded = await app.load();
-      const logger = createLogger({ level, format, color: showsColor(io.stderr, io.env), stream: io.stderr });
       const workerOptions: WorkerOptions = {
         ...(concurrency !== undefined && { concurrency }),
         ...(prefetch !== undefined && { prefetch }),
@@ -80,8 +82,19 @@ export const command = defineCommand({
         for (const end of ends) end();
       }
     });
+    // Where each line is JSON, so is the error that ends the worker.
+    return format === 'json' ? run.catch((error: unknown) => logFailure(error, logger)) : run;
   },
 });
+
+function logFailure(error: unknown, logger: ReturnType<typeof createLogger>): ExitName {
+  logger.error(messageOf(error), {
+    event: 'worker:failed',
+    ...(isLovageError(error) ? { code: error.code } : { stack: framesOf(error) }),
+    causes: causesOf(error).map((cause) => messageOf(cause, { named: true })),
+  });
+  return exitOf(error);
+}
 
 interface Work {
   readonly loaded: LoadedApp;
