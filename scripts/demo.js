@@ -21,20 +21,23 @@ void withServices(async ({ env, run, signal }) => {
   /** @param {string} command @param {...string} args */
   const lovage = async (command, ...args) => {
     say(['lovage', command, ...APP, ...args]);
-    await succeed(run(process.execPath, [LOVAGE, command, ...APP, ...args]), `lovage ${command}`);
+    await ends(run(process.execPath, [LOVAGE, command, ...APP, ...args]), `lovage ${command}`);
   };
   await lovage('migrate');
   const worker = await startWorker({ env, signal });
   try {
     say(['npm', 'start']);
-    await succeed(run('npm', ['start', '--silent']), 'npm start');
+    await ends(run('npm', ['start', '--silent']), 'npm start');
     await lovage('list');
     const records = await readRecords(/** @type {string} */ (env['LOVAGE_RESULTS']));
     for (const state of ['SUCCESS', 'FAILURE']) {
       const record = records.find((row) => row['state'] === state);
       if (record === undefined)
         throw new ServiceError(`expected examples/quickstart to leave a task in state ${state}, found none`);
-      await lovage('result', String(record['id']));
+      say(['lovage', 'result', ...APP, String(record['id'])]);
+      const shown = run(process.execPath, [LOVAGE, 'result', ...APP, String(record['id'])]);
+      // Its exit code tells how the task ended: docs/reference/cli.md.
+      await ends(shown, 'lovage result', state === 'FAILURE' ? 4 : 0);
     }
     await worker.stop();
     say(['psql', '$LOVAGE_RESULTS', '-c', `'${QUERY}'`]);
@@ -131,7 +134,7 @@ function say(words) {
 }
 
 /** @param {Promise<number>} command @param {string} name */
-async function succeed(command, name) {
+async function ends(command, name, expected = 0) {
   const code = await command;
-  if (code !== 0) throw new ServiceError(`expected \`${name}\` to end with code 0, got ${code}`);
+  if (code !== expected) throw new ServiceError(`expected \`${name}\` to end with code ${expected}, got ${code}`);
 }
