@@ -59,7 +59,15 @@ class AmqpTransport implements Transport {
     if (endpoints.length === 0)
       throw new LovageError('LOVAGE_CONFIG', 'expected `broker` to be one URL or several, got none');
     const { confirmWindow: window, publishTimeoutMs: timeoutMs } = settings;
-    this.#publisher = new Publisher({ runtime: context.runtime, window, timeoutMs });
+    this.#publisher = new Publisher({
+      runtime: context.runtime,
+      window,
+      timeoutMs,
+      onReturned: (queue) => {
+        const { connection } = this.#publishing;
+        if (connection !== null) this.#topology.forget(connection, queue);
+      },
+    });
     this.#publishing = new ConnectionSupervisor({
       role: 'publish',
       endpoints,
@@ -89,7 +97,9 @@ class AmqpTransport implements Transport {
   }
 
   async declare(queues: readonly QueueSpec[]): Promise<void> {
-    await this.#onConnection((connection) => this.#topology.declare(connection, queues));
+    const { connection } = this.#publishing;
+    if (connection !== null && this.#topology.isDeclared(connection, queues)) return;
+    await this.#onConnection((open) => this.#topology.declare(open, queues));
   }
 
   publish(messages: readonly Message[]): Promise<readonly PublishOutcome[]> {

@@ -20,6 +20,8 @@ export interface PublisherOptions {
   readonly window: number;
   /** How long a batch waits for a word of the broker about any of its messages. */
   readonly timeoutMs: number;
+  /** The broker has no queue of this name. */
+  readonly onReturned: (queue: string) => void;
 }
 
 /**
@@ -87,7 +89,7 @@ export class Publisher {
     if (channel === null) return; // the connection went meanwhile
     await new Promise<void>((closed) => {
       const lane = new ConfirmLane(channel, {
-        id: this.#options.runtime.uuid(),
+        id: this.#options.runtime.uuid().slice(-12),
         listener: {
           onSettled: (sending, confirmed) => this.#settle(sending, confirmed),
           onRoom: () => this.#pump(),
@@ -154,7 +156,10 @@ export class Publisher {
     sending.batch.deadline = this.#newDeadline();
     if (confirmed && sending.returned === null) return this.#finish(sending, null);
     const message = sending.batch.messages[sending.index] as Message;
-    if (sending.returned !== null) return this.#finish(sending, unroutable(message, sending.returned));
+    if (sending.returned !== null) {
+      this.#options.onReturned(message.queue);
+      return this.#finish(sending, unroutable(message, sending.returned));
+    }
     this.#finish(sending, refused(message, 'the broker refused it (the queue is full, or has no leader now)'));
   }
 

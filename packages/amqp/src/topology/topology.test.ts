@@ -3,7 +3,7 @@ import { deadQueueOf, isLovageError, lostQueueOf } from '@lovage/core';
 import { eventually } from '../../../../test/support/eventually.js';
 import { isolatedBroker } from '../../../../test/support/isolated-broker.js';
 import type { IsolatedBroker } from '../../../../test/support/isolated-broker.js';
-import { client, observer, queueSpec } from '../../test/support.js';
+import { client, message, observer, queueSpec } from '../../test/support.js';
 import type { Client } from '../../test/support.js';
 
 jest.setTimeout(30_000);
@@ -113,4 +113,14 @@ test('a queue that is already declared on this connection costs no round trip', 
   await eyes.channel.deleteQueue(spec.name);
   await subject.transport.declare([spec]);
   expect(await subject.transport.capabilities.inspect?.depths([spec.name])).toEqual([null]);
+});
+
+test('a queue that was deleted is declared anew once a publish to it has come back', async () => {
+  const spec = queueSpec();
+  await subject.transport.declare([spec]);
+  await eyes.channel.deleteQueue(spec.name);
+  const [returned] = await subject.transport.publish([message(spec.name)]);
+  expect(returned?.code).toBe('LOVAGE_UNROUTABLE');
+  await subject.transport.declare([spec]);
+  expect(await subject.transport.publish([message(spec.name)])).toEqual([null]);
 });

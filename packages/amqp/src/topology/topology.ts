@@ -8,6 +8,9 @@ import { queueError } from './queue-error.js';
 /** A queue's name is a short string, and its longest companion ends in five more bytes. */
 const MAX_NAME_BYTES = 255 - '.lost'.length;
 
+/** Stands in a connection's map for every queue whose declaration has ended well. */
+const DECLARED = Promise.resolve();
+
 /** Which queues must be there: declared once a connection, remembered, and declared again after a reconnection or a deletion. */
 export class Topology {
   /** By the name of each queue that belongs to a specification. */
@@ -18,6 +21,12 @@ export class Topology {
   /** As `Transport.declare`, on this connection. Callers that want the same queue at the same time share one round. */
   async declare(connection: OpenConnection, specs: readonly QueueSpec[]): Promise<void> {
     await Promise.all(specs.map((spec) => this.#declareOnce(connection, spec)));
+  }
+
+  /** All of it has been declared on this connection: `declare` would do nothing. For the path of every publish. */
+  isDeclared(connection: OpenConnection, specs: readonly QueueSpec[]): boolean {
+    const done = this.#doneOn(connection);
+    return specs.every((spec) => done.get(keyOf(spec)) === DECLARED);
   }
 
   /** Declares all that is known, after a reconnection: the broker may be another one, or have lost its disk. Gives what failed. */
@@ -31,8 +40,14 @@ export class Topology {
   async redeclare(connection: OpenConnection, queue: string): Promise<void> {
     const spec = this.#known.get(queue);
     if (spec === undefined) return;
-    this.#doneOn(connection).delete(keyOf(spec));
+    this.forget(connection, queue);
     await this.#declareOnce(connection, spec);
+  }
+
+  /** The queue is gone: the next `declare` that names it asks the broker again. */
+  forget(connection: OpenConnection, queue: string): void {
+    const spec = this.#known.get(queue);
+    if (spec !== undefined) this.#doneOn(connection).delete(keyOf(spec));
   }
 
   #declareOnce(connection: OpenConnection, spec: QueueSpec): Promise<void> {
@@ -42,7 +57,10 @@ export class Topology {
     if (known !== undefined) return known;
     const declared = this.#declareNow(connection, spec);
     done.set(key, declared);
-    declared.catch(() => done.delete(key));
+    declared.then(
+      () => done.set(key, DECLARED),
+      () => done.delete(key),
+    );
     return declared;
   }
 
@@ -67,7 +85,7 @@ export class Topology {
 }
 
 function keyOf({ name, type, maxPriority, declare }: QueueSpec): string {
-  return JSON.stringify([name, type, maxPriority, declare]);
+  return `${type} ${maxPriority} ${declare} ${name}`;
 }
 
 async function about(queue: string, answer: Promise<unknown>): Promise<void> {

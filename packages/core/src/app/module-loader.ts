@@ -45,12 +45,13 @@ export async function loadPackage(name: string): Promise<Record<string, unknown>
   }
 }
 
+// `require` first: it finds what core itself sees, under every loader; our drivers are CommonJS.
 async function importPackage(name: string): Promise<Record<string, unknown>> {
   try {
-    return (await import(name)) as Record<string, unknown>;
-  } catch (error) {
-    if (!importIsUnavailable(error, name)) throw error;
     return requireModule(name);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'ERR_REQUIRE_ESM') throw error;
+    return (await import(name)) as Record<string, unknown>;
   }
 }
 

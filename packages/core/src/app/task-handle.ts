@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { LovageError } from '../errors/lovage-error.js';
 import type { AsyncResult } from '../results/async-result.js';
 import { type CallOptions, checkCallOptions } from './call-options.js';
@@ -63,5 +64,10 @@ export class TaskHandle<in Args extends readonly unknown[] = readonly unknown[],
       );
     }
     return this.#sender.send<Result>(this.#target, this.#options, calls);
+  }
+
+  /** What a REPL shows. */
+  [inspect.custom](): string {
+    return `TaskHandle(${this.#target.name})`;
   }
 }

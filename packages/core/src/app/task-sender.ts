@@ -106,7 +106,7 @@ export class TaskSender {
       groupId: null,
       priority: options.priority ?? null,
       shadow: options.shadow ?? null,
-      ignoreResult: target.definition?.ignoreResult ?? null,
+      ignoreResult: target.definition?.ignoreResult === true ? true : null,
       replyTo: this.#host.replyTo(),
       // An id that the caller chose may have been sent before: the worker looks it up (rule 3).
       republished: options.id !== undefined,

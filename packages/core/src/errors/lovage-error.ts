@@ -55,13 +55,13 @@ export interface LovageErrorOptions {
  */
 export class LovageError extends Error {
   readonly code: ErrorCode;
-  /** Facts for programs; which ones, the throwing function's docs say. */
-  readonly details: Readonly<Record<string, unknown>>;
+  /** Facts for programs, where there are any; which ones, the throwing function's docs say. */
+  readonly details?: Readonly<Record<string, unknown>>;
 
   constructor(code: ErrorCode, message: string, options: LovageErrorOptions = {}) {
     super(message, options);
     this.code = code;
-    this.details = options.details ?? {};
+    if (options.details !== undefined) this.details = options.details;
     // On the instance, as the built-in errors' subclasses cannot share one prototype name.
     Object.defineProperty(this, 'name', { value: errorName(code), configurable: true, writable: true });
     Object.defineProperty(this, BRAND, { value: true });

@@ -52,8 +52,8 @@ export function isReservedHeader(name: string): boolean {
 
 /**
  * One call as a message of Celery's task protocol 2 (celery/app/amqp.py:as_task_v2), which Celery's workers read too. `argsJson` and
- * `kwargsJson` are the texts of `encodeArgs` and `encodeKwargs`. Beside the protocol's headers it has `attempt` where that is not
- * `retries`, and `republished` where that is true. Throws LOVAGE_USAGE if one of the caller's headers is reserved.
+ * `kwargsJson` are the texts of `encodeArgs` and `encodeKwargs`. The protocol's optional headers are there where they say something; beside them `attempt` where that is
+ * not `retries`, and `republished` where that is true. Throws LOVAGE_USAGE if one of the caller's headers is reserved.
  */
 export function encodeTask(envelope: TaskEnvelope, argsJson: string, kwargsJson: string): Message {
   for (const name in envelope.headers) {
@@ -68,23 +68,19 @@ export function encodeTask(envelope: TaskEnvelope, argsJson: string, kwargsJson:
     lang: 'js',
     task: envelope.task,
     id: envelope.id,
-    shadow: envelope.shadow,
-    eta: envelope.eta === null ? null : isoText(envelope.eta),
-    expires: envelope.expires === null ? null : isoText(envelope.expires),
-    group: envelope.groupId,
-    group_index: null,
-    retries: envelope.retries,
-    timelimit: [null, null],
     root_id: envelope.rootId,
     parent_id: envelope.parentId,
+    group: envelope.groupId,
+    retries: envelope.retries,
     argsrepr: clip(argsJson),
-    kwargsrepr: clip(kwargsJson),
     origin: envelope.origin,
-    ignore_result: envelope.ignoreResult,
-    replaced_task_nesting: 0,
-    stamped_headers: null,
-    stamps: {},
   };
+  // The protocol's optional headers only where they say something: each costs the broker and the worker as much as an argument.
+  if (kwargsJson !== '{}') headers['kwargsrepr'] = clip(kwargsJson);
+  if (envelope.shadow !== null) headers['shadow'] = envelope.shadow;
+  if (envelope.eta !== null) headers['eta'] = isoText(envelope.eta);
+  if (envelope.expires !== null) headers['expires'] = isoText(envelope.expires);
+  if (envelope.ignoreResult !== null) headers['ignore_result'] = envelope.ignoreResult;
   if (envelope.attempt !== envelope.retries) headers['attempt'] = envelope.attempt;
   if (envelope.republished) headers['republished'] = true;
   return {

@@ -55,7 +55,7 @@ export interface Transport {
    * Makes sure that the queues exist as specified, with `<name>.dead` beside each, and `<name>.lost` beside each quorum queue
    * (rule 6). A queue with other arguments throws LOVAGE_QUEUE_MISMATCH, a missing one with `declare: false` LOVAGE_UNROUTABLE;
    * neither harms open consumers or publishes. What was declared is remembered, so that a second call costs nothing, and
-   * restored after a reconnection.
+   * restored after a reconnection; it is forgotten once a publish to it has come back LOVAGE_UNROUTABLE.
    */
   declare(queues: readonly QueueSpec[]): Promise<void>;
 

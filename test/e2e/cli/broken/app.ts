@@ -1,3 +1,3 @@
 import { Lovage } from 'lovage';
 
-export const app = new Lovage({ broker: 'memory://broken' }).autodiscover(['sums'], { from: import.meta.url });
+export const app = new Lovage({ broker: 'memory://broken' }).autodiscover(['sums'], { from: __filename });
