@@ -1,4 +1,4 @@
-import type { ErrorRecord, EventBus, EventListener, EventName, TaskRequest } from '@lovage/core';
+import type { ConnectionRole, ErrorRecord, EventBus, EventListener, EventName, TaskRequest } from '@lovage/core';
 import type { Logger } from 'winston';
 import type { LogLevel } from './logger.js';
 
@@ -48,8 +48,12 @@ export function logEvents(events: EventBus, logger: Logger): () => void {
       },
     );
   });
-  on('connection:open', 'info', ({ target, url }) => {
-    logger.info(`Connected to the ${PLACES[target]} at ${url}`, { event: 'connection:open', target, url });
+  on('connection:open', 'info', ({ target, url, role }) => {
+    logger.info(`Connected to the ${PLACES[target]} at ${url}${purpose(role)}`, {
+      event: 'connection:open',
+      target,
+      url,
+    });
   });
   on('connection:retry', 'warn', ({ target, url, attempt, delayMs, error }) => {
     logger.warn(
@@ -57,8 +61,8 @@ export function logEvents(events: EventBus, logger: Logger): () => void {
       { event: 'connection:retry', target, url, attempt, delayMs, reason: error.message },
     );
   });
-  on('connection:lost', 'error', ({ target, url, error }) => {
-    logger.error(`Lost the connection to the ${PLACES[target]} at ${url}: ${error.message}`, {
+  on('connection:lost', 'error', ({ target, url, role, error }) => {
+    logger.error(`Lost the connection to the ${PLACES[target]} at ${url}${purpose(role)}: ${error.message}`, {
       event: 'connection:lost',
       target,
       url,
@@ -113,4 +117,8 @@ function clip(text: string): string {
 function stackOf(error: ErrorRecord): string {
   const own = error.stack ?? `${error.type}: ${error.message}`;
   return error.cause === undefined ? own : `${own}\n  caused by ${stackOf(error.cause)}`;
+}
+
+function purpose(role: ConnectionRole | undefined): string {
+  return role === undefined ? '' : ` (to ${role})`;
 }

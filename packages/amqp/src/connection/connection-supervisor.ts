@@ -193,7 +193,7 @@ export class ConnectionSupervisor {
     if (this.#stop.signal.aborted) return null;
     const error = failure ?? unavailable('the connection to the broker was closed', null);
     this.#move('lost');
-    context.events.emit('connection:lost', { target: 'broker', url: endpoint.masked, error });
+    context.events.emit('connection:lost', { target: 'broker', url: endpoint.masked, role: this.#options.role, error });
     return error;
   }
 
@@ -220,7 +220,7 @@ export class ConnectionSupervisor {
     onBlocked(false);
     onOpen(connection);
     this.#wake();
-    context.events.emit('connection:open', { target: 'broker', url: endpoint.masked });
+    context.events.emit('connection:open', { target: 'broker', url: endpoint.masked, role: this.#options.role });
   }
 
   /** Resolves when the connection is lost, or has been closed because of `stop`. */

@@ -3,6 +3,9 @@ import type { ErrorRecord } from '../results/task-record.js';
 
 export type ConnectionTarget = 'broker' | 'results';
 
+/** What a connection is for, where a driver has one for each: a worker has both, a caller the first. */
+export type ConnectionRole = 'publish' | 'consume';
+
 /** What happens in an app or a worker, by name. Logging, metrics and tracing subscribe; observers never change what happens. */
 export interface LovageEvents {
   'task:sent': { readonly id: string; readonly task: string; readonly queue: string };
@@ -24,7 +27,7 @@ export interface LovageEvents {
     readonly id: string | null;
     readonly reason: string;
   };
-  'connection:open': { readonly target: ConnectionTarget; readonly url: string };
+  'connection:open': { readonly target: ConnectionTarget; readonly url: string; readonly role?: ConnectionRole };
   'connection:retry': {
     readonly target: ConnectionTarget;
     readonly url: string;
@@ -32,7 +35,12 @@ export interface LovageEvents {
     readonly delayMs: number;
     readonly error: Error;
   };
-  'connection:lost': { readonly target: ConnectionTarget; readonly url: string; readonly error: Error };
+  'connection:lost': {
+    readonly target: ConnectionTarget;
+    readonly url: string;
+    readonly role?: ConnectionRole;
+    readonly error: Error;
+  };
   /** The broker takes no publishes for now (memory or disk alarm), and takes them again. */
   'connection:blocked': { readonly target: ConnectionTarget; readonly reason: string };
   'connection:unblocked': { readonly target: ConnectionTarget };

@@ -60,7 +60,7 @@ export class Database {
         const left = deadline - runtime.monotonic();
         if (!isLovageError(error, 'LOVAGE_RESULTS_UNAVAILABLE') || left <= 0 || signal.aborted) throw error;
         const delayMs = Math.min(left, backoffDelay(attempt, FIRST_CONNECTION, runtime));
-        events.emit('connection:retry', { target: 'results', url: this.url, attempt, delayMs, error });
+        events.emit('connection:retry', { target: 'results', url: this.url, attempt, delayMs, error: reasonOf(error) });
         await delay(delayMs, undefined, { signal }).catch(() => {
           throw this.#stoppedError();
         });
@@ -161,4 +161,9 @@ export class Database {
   #stoppedError(): LovageError {
     return new LovageError('LOVAGE_STOPPED', 'the result backend has been stopped');
   }
+}
+
+/** Without the URL, which the event has already. */
+function reasonOf(error: Error): Error {
+  return error.cause instanceof Error ? error.cause : error;
 }
