@@ -37,7 +37,7 @@ describe('the packed packages, installed outside the repository', () => {
         expect.arrayContaining(['LICENSE', 'README.md', 'dist/index.d.ts', 'dist/index.js', 'package.json']),
       );
       const stray =
-        /^(?!(bin|dist|migrations)\/|LICENSE$|README\.md$|package\.json$)|\.tsbuildinfo$|\.test\.|test-support|(?<!\.d)\.ts$/;
+        /^(?!(bin|dist|migrations)\/|LICENSE$|README\.md$|package\.json$)|\.tsbuildinfo$|\.test\.|(?<!\.d)\.ts$/;
       expect(files.filter((file) => stray.test(file))).toEqual([]);
     });
 

@@ -34,8 +34,7 @@ export function admit(message: Message, tasks: TaskRegistry, now: number): Decis
       reason: `no task named '${request.task}' is registered in this worker: add its module to the app's autodiscover, or send it to a queue whose workers know it`,
     };
   }
-  if (request.expires !== null && request.expires.getTime() <= now)
-    return { kind: 'revoked', request, definition, reason: 'expired' };
+  if (hasExpired(request, now)) return { kind: 'revoked', request, definition, reason: 'expired' };
   if (request.eta !== null && request.eta.getTime() > now) {
     return {
       kind: 'dead',
@@ -44,6 +43,11 @@ export function admit(message: Message, tasks: TaskRegistry, now: number): Decis
     };
   }
   return { kind: 'run', request, definition };
+}
+
+/** Too late to start it. */
+export function hasExpired({ expires }: TaskRequest, now: number): boolean {
+  return expires !== null && expires.getTime() <= now;
 }
 
 /** The task of a message, or why it cannot be read. */

@@ -10,7 +10,7 @@ import {
 import { DeadLetters } from './dead-letters.js';
 import { Intake } from './intake.js';
 import { Retrier } from './retrier.js';
-import { messageOf } from './test-support/rig.js';
+import { messageOf } from '../test/rig.js';
 
 /** A broker that does not take some messages. */
 class PickyTransport extends MemoryTransport {

@@ -1,6 +1,6 @@
 import { TaskContext, type TaskContextHost } from '@lovage/core';
 import { guardProcess } from './guard-process.js';
-import { requestOf } from './test-support/rig.js';
+import { requestOf } from '../test/rig.js';
 
 describe('guardProcess', () => {
   it('logs what a task left dangling, with its task, until it is taken back', async () => {

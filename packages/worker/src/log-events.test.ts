@@ -1,8 +1,8 @@
 import { EventBus, type TaskRequest } from '@lovage/core';
 import { createLogger, type LoggerOptions } from './logger.js';
 import { logEvents } from './log-events.js';
-import { LineSink } from './test-support/line-sink.js';
-import { requestOf } from './test-support/rig.js';
+import { LineSink } from '../test/line-sink.js';
+import { requestOf } from '../test/rig.js';
 
 const request: TaskRequest = requestOf('billing.divide', { id: 'id-1' });
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z /;

@@ -16,7 +16,7 @@ import {
   type TaskResolver,
   type Transport,
 } from '@lovage/core';
-import { admit } from './admission.js';
+import { admit, hasExpired } from './admission.js';
 import { announce } from './announce.js';
 import { Committer } from './committer.js';
 import { DeadLetters } from './dead-letters.js';
@@ -174,19 +174,25 @@ export class Pipeline {
 
   // Never rejects: executeTask is total, and what its outcome leaves behind is as well.
   async #run(execution: Execution): Promise<void> {
-    const { events, settings } = this.#options;
-    const { request, definition } = execution;
-    execution.begin();
-    if (settings.worker.trackStarted) execution.note('STARTED');
-    if (events.has('task:started')) events.emit('task:started', { request });
-    const outcome = await executeTask(request, definition, execution);
+    const outcome = await this.#outcomeOf(execution);
     // Handed back meanwhile: somebody else's now.
-    if (execution.phase === 'running') {
+    if (execution.phase !== 'returned') {
       // A task that failed once it was told to stop is not at fault: another worker runs it.
       if (outcome.kind === 'failure' && execution.interrupted) this.#interrupt(execution);
       else this.#end(execution, outcome);
     }
     this.#slots.release();
+  }
+
+  #outcomeOf(execution: Execution): Promise<Outcome> | Outcome {
+    const { events, settings, runtime } = this.#options;
+    const { request, definition } = execution;
+    // It may have waited long for its slot.
+    if (hasExpired(request, runtime.now())) return { kind: 'revoked', reason: 'expired' };
+    execution.begin();
+    if (settings.worker.trackStarted) execution.note('STARTED');
+    if (events.has('task:started')) events.emit('task:started', { request });
+    return executeTask(request, definition, execution);
   }
 
   #interrupt(execution: Execution): void {

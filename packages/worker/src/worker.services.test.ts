@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type ChannelModel } from 'amqplib';
 import { Task, deadQueueOf, lostQueueOf, type AppOptions } from '@lovage/core';
-import { CuttableProxy } from './test-support/cuttable-proxy.js';
-import { Gated } from './test-support/gated-task.js';
-import { Rig, messageOf } from './test-support/rig.js';
+import { TcpProxy } from '../../../test/support/tcp-proxy.js';
+import { Gated } from '../test/gated-task.js';
+import { Rig, messageOf } from '../test/rig.js';
 import type { WorkerOptions } from './worker-options.js';
 
 jest.setTimeout(30_000);
@@ -192,18 +192,18 @@ describe('a worker on RabbitMQ and PostgreSQL', () => {
   });
 
   it('holds what has ended while the database is away, unacknowledged, and commits it later', async () => {
-    const proxy = await CuttableProxy.to(serverUrl('LOVAGE_RESULTS'));
+    const proxy = await TcpProxy.start(serverUrl('LOVAGE_RESULTS'));
     const rig = rigOf({ resultsUrl: proxy.url });
     try {
       await rig.worker.start();
       const ids = ['a', 'b', 'c'].map((id) => `${id}-${queue}`);
       await rig.publish(...ids.map((id) => messageOf('gated', { id, queue })));
       await Gated.running(3);
-      proxy.cut();
+      await proxy.refuse();
       for (const { gate } of Gated.runs) gate.resolve('kept');
       await rig.seen('warning');
       expect(rig.of('task:succeeded')).toEqual([]);
-      proxy.mend();
+      await proxy.accept();
       await rig.seen('task:succeeded', 3);
       for (const id of ids)
         await expect(recordOf(rig, id)).resolves.toMatchObject({ state: 'SUCCESS', result: 'kept' });
@@ -211,20 +211,20 @@ describe('a worker on RabbitMQ and PostgreSQL', () => {
       await holds(rig, queue, 0);
     } finally {
       await rig.stop();
-      await proxy.close();
+      await proxy.stop();
     }
   });
 
   it('runs a task once when the broker is lost under it', async () => {
-    const proxy = await CuttableProxy.to(serverUrl('LOVAGE_BROKER'));
+    const proxy = await TcpProxy.start(serverUrl('LOVAGE_BROKER'));
     const rig = rigOf({ app: { broker: proxy.url } });
     try {
       await rig.worker.start();
       await rig.publish(messageOf('gated', { id: `shaken-${queue}`, queue }));
       await Gated.running(1);
-      proxy.cut();
+      await proxy.refuse();
       await rig.seen('connection:lost');
-      proxy.mend();
+      await proxy.accept();
       await rig.seen('task:duplicate');
       Gated.run(0).gate.resolve('once');
       await rig.seen('task:succeeded');
@@ -233,7 +233,7 @@ describe('a worker on RabbitMQ and PostgreSQL', () => {
       await holds(rig, queue, 0);
     } finally {
       await rig.stop();
-      await proxy.close();
+      await proxy.stop();
     }
   });
 });

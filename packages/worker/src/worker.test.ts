@@ -1,6 +1,6 @@
-import { Task, isLovageError, lostQueueOf, type Message } from '@lovage/core';
-import { Gated } from './test-support/gated-task.js';
-import { Rig, messageOf, type RigOptions } from './test-support/rig.js';
+import { Task, isLovageError, lostQueueOf, type Message, systemRuntime } from '@lovage/core';
+import { Gated } from '../test/gated-task.js';
+import { Rig, messageOf, type RigOptions } from '../test/rig.js';
 
 @Task({ name: 'divide' })
 class Divide {
@@ -269,6 +269,21 @@ describe('admission', () => {
     expect(revoked).toMatchObject({ reason: 'expired' });
     await expect(stateOf('late')).resolves.toBe('REVOKED');
     expect(Gated.runs).toEqual([]);
+    await expectAllAcknowledged();
+  });
+
+  it('revokes what expires while it waits for a slot', async () => {
+    let now = 1_000;
+    await start({ worker: { concurrency: 1 }, app: { runtime: { ...systemRuntime, now: () => now } } });
+    const late = messageOf('gated', { id: 'late', expires: new Date(2_000) });
+    await rig.publish(messageOf('gated', { id: 'first' }), late);
+    await Gated.running(1);
+    await rig.seen('task:received', 2);
+    now = 2_000;
+    run(0).gate.resolve(1);
+    await rig.seen('task:revoked');
+    await expect(stateOf('late')).resolves.toBe('REVOKED');
+    expect(Gated.runs.map(({ id }) => id)).toEqual(['first']);
     await expectAllAcknowledged();
   });
 

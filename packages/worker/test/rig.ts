@@ -12,8 +12,8 @@ import {
   type TaskRequest,
   type Transport,
 } from '@lovage/core';
-import { Worker } from '../worker.js';
-import type { WorkerOptions } from '../worker-options.js';
+import { Worker } from '../src/worker.js';
+import type { WorkerOptions } from '../src/worker-options.js';
 import { FragileResults } from './fragile-results.js';
 
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
