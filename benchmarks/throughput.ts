@@ -83,16 +83,18 @@ await database.query(
   'create table if not exists hand_written (id text primary key, state text, result jsonb, finished_at timestamptz)',
 );
 
-const enqueued = { hand: [] as number[], delay: [] as number[], many: [] as number[] };
+const enqueued = { hand: [] as number[], protocol: [] as number[], delay: [] as number[], many: [] as number[] };
 const executed = { hand: [] as Execution[], lovage: [] as Execution[] };
 for (let round = 0; round < ROUNDS; round++) {
   enqueued.hand.push(await handWritten.enqueue(handWritten.queue(round), false));
   enqueued.delay.push(await lovage.enqueue(lovage.queue(round), false));
   executed.hand.push(await execute(handWritten, round));
   executed.lovage.push(await execute(lovage, round));
+  const protocol = `bench-protocol-${run}-${round}`;
+  enqueued.protocol.push(await rateOf([HAND_WRITTEN, 'enqueue-protocol', protocol, String(TASKS)]));
   const many = `bench-lovage-many-${run}-${round}`;
   enqueued.many.push(await lovage.enqueue(many, true));
-  await remove([handWritten.queue(round), ...withSides(lovage.queue(round)), ...withSides(many)]);
+  await remove([handWritten.queue(round), protocol, ...withSides(lovage.queue(round)), ...withSides(many)]);
 }
 await database.query('drop table hand_written');
 await database.end();
@@ -136,6 +138,12 @@ function report(): void {
       lovage: median(enqueued.delay),
       handWritten: hand.enqueue,
       ratio: ratio(enqueued.delay, enqueued.hand),
+    },
+    {
+      figure: '  beside the same message',
+      lovage: median(enqueued.delay),
+      handWritten: median(enqueued.protocol),
+      ratio: ratio(enqueued.delay, enqueued.protocol),
     },
     {
       figure: 'enqueue, delayMany by 1,000',

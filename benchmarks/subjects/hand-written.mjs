@@ -1,6 +1,8 @@
 // The ceiling: what somebody writes by hand with amqplib and pg, for this one task, with durable results.
 // Quorum queue, pipelined confirms; results in one upsert a batch, two flushes in flight, acknowledged after the commit.
-//   node hand-written.mjs enqueue QUEUE COUNT   |   node hand-written.mjs work QUEUE
+//   node hand-written.mjs enqueue QUEUE COUNT            two headers: all that this one worker needs
+//   node hand-written.mjs enqueue-protocol QUEUE COUNT   the headers of Celery's protocol, as Lovage sends them
+//   node hand-written.mjs work QUEUE
 import amqp from 'amqplib';
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
@@ -11,7 +13,7 @@ const PREFETCH = 2000;
 const BATCH = 500;
 
 const connection = await amqp.connect(process.env.LOVAGE_BROKER, { noDelay: true });
-if (mode === 'enqueue') await enqueue(Number(count));
+if (mode !== 'work') await enqueue(Number(count));
 else await work();
 
 async function enqueue(tasks) {
@@ -27,11 +29,12 @@ async function enqueue(tasks) {
     const body = Buffer.from(
       JSON.stringify([[n, 1], {}, { callbacks: null, errbacks: null, chain: null, chord: null }]),
     );
+    const headers = mode === 'enqueue-protocol' ? protocolHeaders(id, `[${n},1]`) : { task: 'bench.add', id };
     channel.publish(
       '',
       queue,
       body,
-      { headers: { task: 'bench.add', id }, contentType: 'application/json', correlationId: id, persistent: true },
+      { headers, contentType: 'application/json', correlationId: id, persistent: true },
       () => {
         inFlight--;
         resume?.();
@@ -42,6 +45,21 @@ async function enqueue(tasks) {
   await channel.waitForConfirms();
   console.log(JSON.stringify({ perSecond: tasks / ((performance.now() - started) / 1000) }));
   await connection.close();
+}
+
+function protocolHeaders(id, argsrepr) {
+  const int32 = (value) => ({ '!': 'int32', value });
+  return {
+    lang: 'js',
+    task: 'bench.add',
+    id,
+    root_id: id,
+    parent_id: null,
+    group: null,
+    retries: int32(0),
+    argsrepr,
+    origin: '12345@host',
+  };
 }
 
 async function work() {

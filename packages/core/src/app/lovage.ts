@@ -103,8 +103,8 @@ export class Lovage {
       events: this.events,
       stopped: this.#stop.signal,
       find: (task) => this.#tasks.get(task),
-      routing: () => this.#routing.get(async () => routingOf(await this.settings())),
-      transport: () => this.connectBroker(),
+      routing: () => this.#routing.value ?? this.#routing.get(async () => routingOf(await this.settings())),
+      transport: () => this.#broker.value ?? this.connectBroker(),
       backend: () => this.#requireBackend(),
       replyTo: () => this.#backend.value?.replyChannel ?? null,
     });

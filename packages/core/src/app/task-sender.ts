@@ -5,7 +5,7 @@ import type { Message } from '../message/message.js';
 import { encodeTask } from '../message/task-codec.js';
 import type { TaskEnvelope } from '../message/task-request.js';
 import { encodeArgs, encodeKwargs } from '../payload/payload-mapper.js';
-import { AsyncResult } from '../results/async-result.js';
+import { AsyncResult, type AsyncResultSource } from '../results/async-result.js';
 import type { ResultBackend } from '../results/result-backend.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { TaskContext } from '../task/task-context.js';
@@ -34,11 +34,11 @@ export interface SenderHost {
   readonly stopped: AbortSignal;
   /** The code of a task, if this app has it. */
   find(task: string): TaskDefinition | undefined;
-  routing(): Promise<Routing>;
+  routing(): Routing | Promise<Routing>;
   /** Connects to the broker, if that has not been done. */
-  transport(): Promise<Transport>;
+  transport(): Transport | Promise<Transport>;
   /** Connects to the results; throws LOVAGE_RESULTS_NOT_CONFIGURED for an app without. */
-  backend(): Promise<ResultBackend>;
+  readonly backend: () => Promise<ResultBackend>;
   /** Where this process listens for ends; null until somebody waits. */
   replyTo(): string | null;
 }
@@ -48,6 +48,7 @@ const ORIGIN = `${process.pid}@${hostname()}`;
 /** Turns calls into messages and sends them. */
 export class TaskSender {
   readonly #host: SenderHost;
+  readonly #sources = new Map<TaskDefinition | null, AsyncResultSource>();
 
   constructor(host: SenderHost) {
     this.#host = host;
@@ -62,29 +63,41 @@ export class TaskSender {
     const definition = target.definition ?? this.#host.find(target.name) ?? null;
     const argsJson = calls.map((args) => encodeArgs(definition, args));
     const kwargsJson = options.kwargs === undefined ? '{}' : encodeKwargs(options.kwargs);
-    const { route, queueSpec } = await this.#host.routing();
+    // Awaited only until they are there: each turn of the microtask queue is a twentieth of what a delay() costs.
+    const routing = this.#host.routing();
+    const { route, queueSpec } = routing instanceof Promise ? await routing : routing;
     const queue = options.queue ?? route(target.name, definition?.queue ?? null);
     const common = this.#common({ name: target.name, definition }, options, queue);
     const ids = calls.map(() => options.id ?? this.#host.runtime.uuid());
     const messages = ids.map((id, index) =>
       encodeTask({ ...common, id, rootId: common.rootId ?? id }, argsJson[index] ?? '[]', kwargsJson),
     );
-    const outcomes = await publishTo(await this.#host.transport(), queueSpec(queue), messages);
-    ids.forEach((id, index) => {
-      if (outcomes[index] === null) this.#host.events.emit('task:sent', { id, task: target.name, queue });
-    });
+    const transport = this.#host.transport();
+    const open = transport instanceof Promise ? await transport : transport;
+    const outcomes = await publishTo(open, queueSpec(queue), messages);
+    if (this.#host.events.has('task:sent')) {
+      ids.forEach((id, index) => {
+        if (outcomes[index] === null) this.#host.events.emit('task:sent', { id, task: target.name, queue });
+      });
+    }
     assertSent(target, ids, outcomes);
     return ids.map((id) => this.resultOf<Result>(id, definition));
   }
 
   /** The result of a call sent before, here or elsewhere. */
   resultOf<Result>(id: string, definition: TaskDefinition | null): AsyncResult<Result> {
-    return new AsyncResult<Result>(id, {
-      backend: () => this.#host.backend(),
-      definition,
-      ignored: definition?.ignoreResult ?? false,
-      stopped: this.#host.stopped,
-    });
+    return new AsyncResult<Result>(id, this.#sourceOf(definition));
+  }
+
+  // One for all results of a task, of which a process may hold many.
+  #sourceOf(definition: TaskDefinition | null): AsyncResultSource {
+    let source = this.#sources.get(definition);
+    if (source === undefined) {
+      const { backend, stopped } = this.#host;
+      source = { backend, definition, ignored: definition?.ignoreResult ?? false, stopped };
+      this.#sources.set(definition, source);
+    }
+    return source;
   }
 
   /** What all calls of one `send` share. */
@@ -124,8 +137,8 @@ async function publishTo(
 ): Promise<readonly (LovageError | null)[]> {
   await transport.declare([queue]);
   const outcomes = await transport.publish(messages);
+  if (outcomes.every((outcome) => outcome?.code !== 'LOVAGE_UNROUTABLE')) return outcomes;
   const returned = messages.filter((_, index) => outcomes[index]?.code === 'LOVAGE_UNROUTABLE');
-  if (returned.length === 0) return outcomes;
   await transport.declare([queue]);
   const again = [...(await transport.publish(returned))];
   return outcomes.map((outcome) => (outcome?.code === 'LOVAGE_UNROUTABLE' ? (again.shift() ?? null) : outcome));
