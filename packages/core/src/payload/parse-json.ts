@@ -42,7 +42,10 @@ function tagNumbers(text: string): string {
     if (token.startsWith('"')) return token;
     if (token.endsWith('y') || token === 'NaN') return `{"__type__":"float","__value__":"${token}"}`;
     if (token.length < 16 || !/^-?\d+$/.test(token)) return token;
-    return BigInt(token) === BigInt(Number(token)) ? token : `{"__type__":"bigint","__value__":"${token}"}`;
+    // Beyond 1.8e308 the nearest number is infinite, of which there is no BigInt.
+    const nearest = Number(token);
+    const isExact = Number.isFinite(nearest) && BigInt(token) === BigInt(nearest);
+    return isExact ? token : `{"__type__":"bigint","__value__":"${token}"}`;
   });
 }
 

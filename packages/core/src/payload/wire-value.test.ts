@@ -241,6 +241,11 @@ describe('parseJson', () => {
       9007199254740993n, -1152921504606846977n, 9007199254740992, '9007199254740993', 1e20, 0.12345678901234568,
     ]); // prettier-ignore
     expect(parseJson('[9007199254740993]', 'the body')).toStrictEqual([9007199254740992]);
+    const long = '7'.repeat(400);
+    expect(reviveWire(parseJson(`[${long}, -${long}]`, 'the body', { exactIntegers: true }))).toStrictEqual([
+      BigInt(long),
+      -BigInt(long),
+    ]);
   });
 
   it.each(['', '{', 'NaNs', '[1,]', 'undefined', '{"a":Infinity'])('refuses %p', (text) => {
