@@ -6,6 +6,7 @@ import {
   systemRuntime,
   type Delivery,
   type Message,
+  type QueueSpec,
 } from '@lovage/core';
 import { DeadLetters } from './dead-letters.js';
 import { Intake } from './intake.js';
@@ -17,9 +18,17 @@ class PickyTransport extends MemoryTransport {
   readonly refused = new Set<unknown>();
   refusals = 0;
   broken = false;
+  /** Somebody deleted the queue; whoever declares it makes it anew. */
+  missing = false;
+
+  override async declare(queues: readonly QueueSpec[]): Promise<void> {
+    this.missing = false;
+    return super.declare(queues);
+  }
 
   override async publish(messages: readonly Message[]): Promise<readonly (LovageError | null)[]> {
     if (this.broken) throw new TypeError('a bug in a transport');
+    if (this.missing) return messages.map(() => new LovageError('LOVAGE_UNROUTABLE', 'no such queue'));
     const taken = messages.filter(({ headers }) => !this.refused.has(headers['id']));
     this.refusals += messages.length - taken.length;
     const results = [...(await super.publish(taken))];
@@ -36,11 +45,12 @@ let brokers = 0;
 async function setUp(ids: readonly string[]) {
   const transport = new PickyTransport(`memory://dead-letters-${(brokers += 1)}`);
   open.push(transport);
-  await transport.declare([{ name: 'lovage', type: 'quorum', maxPriority: null, declare: true }]);
+  const queueSpec = (name: string): QueueSpec => ({ name, type: 'quorum', maxPriority: null, declare: true });
+  await transport.declare([queueSpec('lovage')]);
   const events = new EventBus();
   const closing = new AbortController();
   const retrier = new Retrier({ what: 'moving', events, runtime: systemRuntime, signal: closing.signal });
-  const letters = new DeadLetters({ transport, retrier, events, runtime: systemRuntime, worker: 'w' });
+  const letters = new DeadLetters({ transport, queueSpec, retrier, events, runtime: systemRuntime, worker: 'w' });
   const intake = new Intake('lovage');
   await transport.publish(ids.map((id) => messageOf('any', { id })));
   const deliveries = await new Promise<readonly Delivery[]>((resolve) => {
@@ -71,6 +81,14 @@ describe('dead letters', () => {
     await letters.idle();
     await intake.close();
     await expect(transport.capabilities.inspect?.depths(['lovage'])).resolves.toMatchObject([{ messages: 1 }]);
+  });
+
+  it('get their queue back that was deleted', async () => {
+    const { transport, letters, pushAll, moved } = await setUp(['one', 'two']);
+    transport.missing = true;
+    pushAll();
+    await letters.idle();
+    await expect(moved()).resolves.toBe(2);
   });
 
   it('survive a transport that throws', async () => {

@@ -1,5 +1,14 @@
-import { LovageError, deadQueueOf, type EventSink, type Message, type Runtime, type Transport } from '@lovage/core';
+import {
+  LovageError,
+  deadQueueOf,
+  type EventSink,
+  type Message,
+  type QueueSpec,
+  type Runtime,
+  type Transport,
+} from '@lovage/core';
 import type { Held } from './intake.js';
+import { letterHeaders } from './letter-headers.js';
 import type { Retrier } from './retrier.js';
 
 export interface DeadLetter {
@@ -12,6 +21,8 @@ export interface DeadLetter {
 
 export interface DeadLettersOptions {
   readonly transport: Transport;
+  /** How a queue is declared, and its dead-letter queue with it. */
+  readonly queueSpec: (queue: string) => QueueSpec;
   readonly retrier: Retrier;
   readonly events: EventSink;
   readonly runtime: Runtime;
@@ -24,8 +35,8 @@ const BATCH = 100;
 const MAX_REASON = 2_000;
 
 /**
- * Moves messages that no worker can run to `<queue>.dead`: published with confirms, body and headers as they were, with headers that say
- * why; acknowledged only then. What the broker does not take is tried again and stays unacknowledged.
+ * Moves messages that no worker can run to `<queue>.dead`: published with confirms, body and headers as they were (see `letterHeaders`), with
+ * headers that say why; acknowledged only then. What the broker does not take is tried again and stays unacknowledged.
  */
 export class DeadLetters {
   readonly #options: DeadLettersOptions;
@@ -67,7 +78,15 @@ export class DeadLetters {
     const failed = batch.filter((_, index) => errors[index] !== null);
     this.#waiting.push(...failed);
     for (const [index, letter] of batch.entries()) if (errors[index] === null) this.#sent(letter);
+    await this.#declareMissing(batch.filter((_, index) => errors[index]?.code === 'LOVAGE_UNROUTABLE'));
     if (failed.length === batch.length) throw errors[0] as LovageError;
+  }
+
+  /** Somebody deleted the queue for them: the next attempt finds it again. */
+  async #declareMissing(letters: readonly DeadLetter[]): Promise<void> {
+    if (letters.length === 0) return;
+    const queues = new Set(letters.map(({ held }) => held.intake.queue));
+    await this.#options.transport.declare([...queues].map(this.#options.queueSpec));
   }
 
   async #publish(batch: readonly DeadLetter[]): Promise<readonly (LovageError | null)[]> {
@@ -85,13 +104,12 @@ export class DeadLetters {
     return {
       ...message,
       queue: deadQueueOf(held.intake.queue),
-      headers: {
-        ...message.headers,
+      headers: letterHeaders(message.headers, {
         'x-lovage-reason': reason.slice(0, MAX_REASON),
         'x-lovage-queue': held.intake.queue,
         'x-lovage-worker': worker,
         'x-lovage-time': new Date(runtime.now()).toISOString(),
-      },
+      }),
     };
   }
 

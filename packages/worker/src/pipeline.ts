@@ -2,6 +2,7 @@ import {
   executeTask,
   isLovageError,
   mayFollow,
+  queueSpec,
   type CommitResult,
   type Delivery,
   type EventBus,
@@ -63,7 +64,14 @@ export class Pipeline {
     const { results, runtime, events, worker, transport, settings } = options;
     const retrier = (what: string) => new Retrier({ what, events, runtime, signal: this.#closing.signal });
     this.#slots = new Slots(options.concurrency, (execution) => void this.#run(execution));
-    this.deadLetters = new DeadLetters({ transport, events, runtime, worker, retrier: retrier('moving dead letters') });
+    this.deadLetters = new DeadLetters({
+      transport,
+      events,
+      runtime,
+      worker,
+      queueSpec: (queue) => queueSpec(settings, queue),
+      retrier: retrier('moving dead letters'),
+    });
     this.committer = results === null ? null : new Committer(results, retrier('storing results'));
     this.#lookUps =
       results === null
