@@ -1,0 +1,6 @@
+import { IsInt } from 'class-validator';
+
+export class Order {
+  quantity!: number;
+}
+IsInt()(Order.prototype, 'quantity');
