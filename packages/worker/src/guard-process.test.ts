@@ -19,4 +19,21 @@ describe('guardProcess', () => {
     ]);
     expect(process.listenerCount('unhandledRejection')).toBe(before);
   });
+
+  it.each<[string, unknown]>([
+    ['an object without a prototype', Object.create(null)],
+    ['a Proxy that throws', new Proxy({}, { get: () => decodeURI('%') })],
+    ['a symbol', Symbol('s')],
+    [
+      'an error with a getter that throws',
+      Object.defineProperty(new Error('e'), 'stack', { get: () => decodeURI('%') }),
+    ],
+  ])('survives whatever is thrown: %s', (_what, thrown) => {
+    const lines: string[] = [];
+    const release = guardProcess({ error: (message) => lines.push(message) });
+    process.emit('unhandledRejection', thrown, Promise.resolve());
+    (process as NodeJS.EventEmitter).emit('uncaughtException', thrown);
+    release();
+    expect(lines).toHaveLength(2);
+  });
 });

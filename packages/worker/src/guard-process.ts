@@ -1,4 +1,4 @@
-import { TaskContext, type TaskLogger } from '@lovage/core';
+import { TaskContext, encodeError, type TaskLogger } from '@lovage/core';
 
 /**
  * Keeps the process alive when a task leaves something dangling: a rejected promise that nobody awaits, a throw in a timer's callback.
@@ -18,8 +18,10 @@ export function guardProcess(logger: Pick<TaskLogger, 'error'>): () => void {
   };
 }
 
+// Whatever was thrown, a throw in here would end the process after all.
 function describe(what: string, thrown: unknown): string {
-  return `${what}: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`;
+  const { type, message, stack } = encodeError(thrown);
+  return `${what}: ${stack ?? `${type}: ${message}`}`;
 }
 
 function taskOf(): object {
