@@ -81,7 +81,7 @@ describe('a message that nobody can run goes to the dead letters, as it came, wi
       'x-lovage-queue': QUEUE,
       'x-lovage-worker': expect.stringContaining(`:${scene.worker.pid}`) as string,
     });
-    expect(letter.properties.contentType).toBe(message.contentType);
+    expect((letter.properties.contentType as string | undefined) ?? '').toBe(message.contentType);
   }
 
   it.each(UNREADABLE)('%s', async (_what, message, reason) => {

@@ -57,8 +57,8 @@ export const ODD_RESULTS: Readonly<Record<string, { readonly made: () => unknown
   'a BigInt': { made: () => ({ n: 2n ** 70n }), got: { n: 2n ** 70n } },
   'no result': { made: () => undefined, got: null },
   'a Proxy of plain data': { made: () => new Proxy({ a: [1] }, {}), got: { a: [1] } },
-  'a key __proto__': { made: () => JSON.parse('{"a":{"__proto__":{"polluted":true}}}') as unknown, got: { a: {} } },
-  'NaN and -0': { made: () => [NaN, -0, Infinity], got: [NaN, -0, Infinity] },
+  'a key __proto__': { made: polluter, got: polluter() },
+  'NaN and infinities': { made: () => [NaN, -Infinity, Infinity], got: [NaN, -Infinity, Infinity] },
   'what looks like a tag': {
     made: () => ({ __type__: 'bigint', __value__: '1' }),
     got: { __type__: 'bigint', __value__: '1' },
@@ -66,6 +66,11 @@ export const ODD_RESULTS: Readonly<Record<string, { readonly made: () => unknown
   'a pair of surrogates': { made: () => '\ud834\udd1e \\u0000', got: '𝄞 \\u0000' },
   'nesting 1,000 deep': { made: () => nested(1_000), got: nested(1_000) },
 };
+
+/** `__proto__` is a property of its own, as JSON.parse makes it. */
+function polluter(): unknown {
+  return JSON.parse('{"a":{"__proto__":{"polluted":true}}}');
+}
 
 export function nested(depth: number): unknown {
   let value: unknown = [];
