@@ -76,6 +76,8 @@ export interface ConsumeOptions {
   readonly prefetch: number;
   /** Called with what arrived together, never empty, and never before `consume` has resolved. It must not throw. */
   readonly onDeliveries: (deliveries: readonly Delivery[]) => void;
+  /** Called when all that was delivered and is unsettled has gone back to the broker, which delivers it again, to anyone. It must not throw. */
+  readonly onLost?: () => void;
 }
 
 /** One consumer; it survives reconnections by itself. */
