@@ -2,7 +2,7 @@ import { type OptionCheck, checkOptions } from '../config/check-options.js';
 import { isQueueName, queueName } from '../config/config-type.js';
 import type { Headers } from '../message/message.js';
 import { isReservedHeader } from '../message/task-codec.js';
-import { sanitizeText } from '../payload/storable.js';
+import { isName } from '../payload/name.js';
 import { type Duration, parseDuration } from '../runtime/duration.js';
 import type { Runtime } from '../runtime/runtime.js';
 
@@ -31,12 +31,12 @@ const CHECKS = {
   queue: (value: unknown) => (isQueueName(value) ? null : queueName.expectation),
   priority: (value: unknown) =>
     Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 255 ? null : 'an integer from 0 to 255',
-  id: (value: unknown) => (isText(value) ? null : 'a string of 1 to 255 characters'),
+  id: (value: unknown) => (isName(value) ? null : 'a string of 1 to 255 characters'),
   expires: (value: unknown) =>
     isExpiry(value) ? null : "a duration ≥ 0 such as '5m', or a valid Date before the year 9999",
   headers: (value: unknown) => (isRecord(value) ? headersProblem(value) : 'an object of header values'),
   kwargs: (value: unknown) => (isRecord(value) ? null : 'an object of arguments by name'),
-  shadow: (value: unknown) => (isText(value) ? null : 'a string of 1 to 255 characters'),
+  shadow: (value: unknown) => (isName(value) ? null : 'a string of 1 to 255 characters'),
 } satisfies { readonly [K in keyof Required<CallOptions>]: OptionCheck };
 
 /** Checks what `with()` is given; throws LOVAGE_USAGE naming the option. */
@@ -49,13 +49,6 @@ export function expiryOf(options: CallOptions, runtime: Runtime): Date | null {
   if (options.expires === undefined) return null;
   if (options.expires instanceof Date) return options.expires;
   return new Date(runtime.now() + parseDuration(options.expires, 'expires'));
-}
-
-function isText(value: unknown): boolean {
-  // What neither a header nor a column can hold (NUL, half a surrogate pair) would be a dead letter later.
-  return (
-    typeof value === 'string' && value.length > 0 && Buffer.byteLength(value) <= 255 && sanitizeText(value) === value
-  );
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

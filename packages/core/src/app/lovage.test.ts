@@ -241,6 +241,39 @@ describe('an app', () => {
     });
   });
 
+  it('names the id of a call that could not be sent', async () => {
+    const app = new Lovage({ broker: 'memory://strict', queues: { theirs: { declare: false } } });
+    const failed: unknown = await app
+      .task(Divide)
+      .with({ queue: 'theirs', id: 'mine' })
+      .delay(1, 2)
+      .catch((thrown: unknown) => thrown);
+    expect(failed).toMatchObject({ code: 'LOVAGE_UNROUTABLE', details: { id: 'mine' } });
+    await app.stop();
+  });
+
+  it('turns what an async listener throws into a warning', async () => {
+    const app = new Lovage();
+    const warned = new Promise((resolve) => app.events.on('warning', resolve));
+    const failing = async (): Promise<void> => Promise.reject(new Error('mine'));
+    app.events.on('task:sent', failing);
+    app.events.emit('task:sent', { id: 'a', task: 'b', queue: 'c' });
+    await expect(warned).resolves.toMatchObject({ message: "a listener of 'task:sent' threw" });
+  });
+
+  it.each([
+    [{ limit: -1 }, 'find(): expected limit to be an integer ≥ 0, got -1'],
+    [{ limit: 1.5 }, 'an integer ≥ 0'],
+    [{ since: new Date(NaN) }, 'a valid Date'],
+    [{ state: 'a\0b' }, 'the name of a state'],
+    [{ stat: 'SUCCESS' }, "'stat' is not an option (did you mean 'state'?)"],
+  ])('refuses to find %j', async (filter, message) => {
+    await expect(inline.results.find(filter as object)).rejects.toMatchObject({
+      code: 'LOVAGE_USAGE',
+      message: expect.stringContaining(message) as string,
+    });
+  });
+
   it('refuses use after stop, and configuration after use', async () => {
     const app = new Lovage({ broker: 'memory://stopped' });
     await app.connect();

@@ -234,7 +234,7 @@ export class Lovage {
       const { broker } = await this.settings();
       const transport = await this.transport();
       await transport.start({ retryForMs: options.retryForMs ?? broker.publishTimeoutMs });
-      return this.#unlessStopped(transport);
+      return this.#unlessStopped(transport, broker.transport === null);
     });
   }
 
@@ -245,7 +245,7 @@ export class Lovage {
       const backend = await this.resultBackend();
       const { results } = await this.settings();
       await backend?.start({ retryForMs: options.retryForMs ?? results?.connectTimeoutMs ?? 0 });
-      return backend === null ? null : this.#unlessStopped(backend);
+      return backend === null ? null : this.#unlessStopped(backend, results?.backend === null);
     });
   }
 
@@ -285,9 +285,9 @@ export class Lovage {
   }
 
   /** For what was being started while the app was stopped: it may have opened after `stop` had closed it. */
-  async #unlessStopped<T extends { stop(): Promise<void> }>(started: T): Promise<T> {
+  async #unlessStopped<T extends { stop(): Promise<void> }>(started: T, isOwn: boolean): Promise<T> {
     if (!this.#stop.signal.aborted) return started;
-    await started.stop();
+    if (isOwn) await started.stop();
     throw stopped();
   }
 

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { LovageError } from '../errors/lovage-error.js';
+import { LovageError, isLovageError } from '../errors/lovage-error.js';
 import type { EventBus } from '../events/event-bus.js';
 import type { Message } from '../message/message.js';
 import { encodeTask } from '../message/task-codec.js';
@@ -72,9 +72,14 @@ export class TaskSender {
     const messages = ids.map((id, index) =>
       encodeTask({ ...common, id, rootId: common.rootId ?? id }, argsJson[index] ?? '[]', kwargsJson),
     );
-    const transport = this.#host.transport();
-    const open = transport instanceof Promise ? await transport : transport;
-    const outcomes = await publishTo(open, queueSpec(queue), messages);
+    let outcomes: readonly (LovageError | null)[];
+    try {
+      const transport = this.#host.transport();
+      const open = transport instanceof Promise ? await transport : transport;
+      outcomes = await publishTo(open, queueSpec(queue), messages);
+    } catch (error) {
+      throw withIds(error, ids);
+    }
     if (this.#host.events.has('task:sent')) {
       ids.forEach((id, index) => {
         if (outcomes[index] === null) this.#host.events.emit('task:sent', { id, task: target.name, queue });
@@ -144,12 +149,19 @@ async function publishTo(
   return outcomes.map((outcome) => (outcome?.code === 'LOVAGE_UNROUTABLE' ? (again.shift() ?? null) : outcome));
 }
 
+/** The same error, with the ids of the calls that it ended: some may have been taken all the same. */
+function withIds(error: unknown, ids: readonly string[]): unknown {
+  if (!isLovageError(error)) return error;
+  const details = ids.length === 1 ? { id: ids[0] } : { ids };
+  return new LovageError(error.code, error.message, { cause: error.cause, details });
+}
+
 function assertSent(target: TaskTarget, ids: readonly string[], outcomes: readonly (LovageError | null)[]): void {
   const failed = outcomes.flatMap((error, index) => (error === null ? [] : [{ index, id: ids[index], error }]));
   const first = failed[0];
   if (first === undefined) return;
   const { code, message } = first.error;
-  if (ids.length === 1) throw new LovageError(code, message, { cause: first.error.cause, details: { id: first.id } });
+  if (ids.length === 1) throw withIds(first.error, ids);
   const summary = `${failed.length} of ${ids.length} calls of ${target.name} were not sent (see details.failed): ${message}`;
   throw new LovageError(code, summary, { cause: first.error, details: { ids, failed } });
 }

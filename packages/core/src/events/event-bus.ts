@@ -21,12 +21,17 @@ export class EventBus implements EventSink {
     if (listeners === undefined) return;
     for (const listener of listeners) {
       try {
-        (listener as EventListener<K>)(event);
+        // An async listener gives a promise, whatever its type says.
+        const ended: unknown = (listener as (event: LovageEvents[K]) => unknown)(event);
+        if (ended instanceof Promise) ended.catch((error: unknown) => this.#threw(name, error));
       } catch (error) {
-        // A `warning` listener that throws has nobody left to tell.
-        if (name !== 'warning')
-          this.emit('warning', { message: `a listener of '${name}' threw`, error: error as Error });
+        this.#threw(name, error);
       }
     }
+  }
+
+  #threw(name: EventName, error: unknown): void {
+    // A `warning` listener that throws has nobody left to tell.
+    if (name !== 'warning') this.emit('warning', { message: `a listener of '${name}' threw`, error: error as Error });
   }
 }

@@ -72,7 +72,7 @@ function errorOf(outcome: Outcome): ErrorRecord | null {
 function storableJson(value: unknown, maxSize: number): string | null {
   try {
     const json = JSON.stringify(value);
-    return json.length > maxSize ? null : sanitizeJson(json);
+    return json.length * 3 > maxSize && Buffer.byteLength(json) > maxSize ? null : sanitizeJson(json);
   } catch {
     return null;
   }

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { LovageError, expected, show } from '../errors/lovage-error.js';
 import { isoText, parseIsoDate } from '../payload/iso-date.js';
+import { NAME_LENGTH, isName } from '../payload/name.js';
 import { parseJson } from '../payload/parse-json.js';
 import { sanitizeText } from '../payload/storable.js';
 import type { Headers, HeaderValue, Message } from './message.js';
@@ -8,9 +9,6 @@ import type { TaskEnvelope, TaskRequest } from './task-request.js';
 
 /** Celery's limit for argsrepr and kwargsrepr. */
 const REPR_LENGTH = 1024;
-
-/** Ids and task names are columns and headers. */
-const NAME_LENGTH = 255;
 
 const EMBED = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}';
 
@@ -189,10 +187,6 @@ function callerHeaders(headers: Headers): Headers {
 function name(value: unknown, what: string, why: string): string {
   if (isName(value)) return value;
   throw refuse(`${why}: ${expected(what, `1 to ${NAME_LENGTH} characters that can be stored`, value)}`);
-}
-
-function isName(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && value.length <= NAME_LENGTH && sanitizeText(value) === value;
 }
 
 function count(value: unknown, what: string, absent: number): number {

@@ -48,7 +48,8 @@ export class AsyncResult<Result = unknown> {
    * Waits for the end and returns the result.
    *
    * @throws LOVAGE_TASK_FAILED, whose `cause` is the task's own error with the worker's stack; LOVAGE_TASK_REVOKED; LOVAGE_RESULT_TIMEOUT, after
-   *   which the task goes on; LOVAGE_RESULT_IGNORED; LOVAGE_GET_INSIDE_TASK; LOVAGE_RESULTS_NOT_CONFIGURED.
+   *   which the task goes on; LOVAGE_RESULT_IGNORED; LOVAGE_GET_INSIDE_TASK; LOVAGE_RESULTS_NOT_CONFIGURED; LOVAGE_STOPPED when the
+   *   app is stopped meanwhile; and as connecting does: LOVAGE_RESULTS_UNAVAILABLE, LOVAGE_ACCESS_REFUSED, LOVAGE_SCHEMA.
    */
   async get(options: GetOptions = {}): Promise<Result> {
     if (TaskContext.find() !== undefined && options.allowInsideTask !== true) {
@@ -110,14 +111,18 @@ export class AsyncResult<Result = unknown> {
   }
 
   async #wait({ timeout, signal }: GetOptions): Promise<TaskRecord> {
-    const expired = new AbortController();
-    const timer = timeout === undefined ? undefined : this.#abortAfter(timeout, expired);
-    const end = AbortSignal.any([this.#source.stopped, expired.signal, ...(signal === undefined ? [] : [signal])]);
+    // Not AbortSignal.any: the app's signal would keep a reference for every wait there has ever been.
+    const end = new AbortController();
+    const timer = timeout === undefined ? undefined : this.#abortAfter(timeout, end);
+    const unfollow = [this.#source.stopped, ...(signal === undefined ? [] : [signal])].map((cause) =>
+      follow(cause, end),
+    );
     try {
-      const backend = await unlessAborted(this.#source.backend(), end);
-      return await unlessAborted(backend.waitFor(this.id, end), end);
+      const backend = await unlessAborted(this.#source.backend(), end.signal);
+      return await unlessAborted(backend.waitFor(this.id, end.signal), end.signal);
     } finally {
       clearTimeout(timer);
+      for (const stop of unfollow) stop();
     }
   }
 
@@ -131,6 +136,14 @@ export class AsyncResult<Result = unknown> {
 
 /** What setTimeout takes at most: 24.8 days. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Aborts `target` when `cause` does; the function returned ends that. */
+function follow(cause: AbortSignal, target: AbortController): () => void {
+  const abort = (): void => target.abort(cause.reason);
+  if (cause.aborted) abort();
+  else cause.addEventListener('abort', abort, { once: true });
+  return () => cause.removeEventListener('abort', abort);
+}
 
 /** The promise's end, or the signal's reason if that comes first. */
 async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

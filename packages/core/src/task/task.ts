@@ -1,6 +1,7 @@
 import { type OptionCheck, checkOptions } from '../config/check-options.js';
 import { isQueueName, queueName } from '../config/config-type.js';
 import { LovageError } from '../errors/lovage-error.js';
+import { isName } from '../payload/name.js';
 import { argTypesOf } from './arg.js';
 import { resultTypeOf } from './returns.js';
 import type { TaskClass, TaskDefinition, TaskOptions } from './task-definition.js';
@@ -11,7 +12,7 @@ const TASK_OPTIONS = Symbol.for('lovage.task.options');
 const definitions = new WeakMap<TaskClass, TaskDefinition>();
 
 const CHECKS = {
-  name: (value) => (isName(value) ? null : '1 to 255 characters without white space'),
+  name: (value) => (isWord(value) ? null : '1 to 255 characters without white space'),
   queue: (value) => (isQueueName(value) ? null : queueName.expectation),
   ignoreResult: (value) => (typeof value === 'boolean' ? null : 'true or false'),
   params: (value) => (isParams(value) ? null : "the distinct names of run's parameters, such as ['x', 'y']"),
@@ -65,12 +66,12 @@ export function taskDefinitionOf(value: unknown): TaskDefinition | null {
   return definition;
 }
 
-function isName(value: unknown): boolean {
-  return typeof value === 'string' && /^\S{1,255}$/u.test(value);
+function isWord(value: unknown): boolean {
+  return isName(value) && !/\s/.test(value);
 }
 
 function isParams(value: unknown): boolean {
-  return Array.isArray(value) && value.every(isName) && new Set(value).size === value.length;
+  return Array.isArray(value) && value.every(isWord) && new Set(value).size === value.length;
 }
 
 function invalid(message: string): LovageError {
