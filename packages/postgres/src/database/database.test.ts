@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { inspect } from 'node:util';
 import type { ResultBackend, ResultsSettings } from '@lovage/core';
 import { Pool } from 'pg';
@@ -78,6 +80,22 @@ describe('connections to PostgreSQL', () => {
     await retried;
     await backend.stop();
     expect(await starting).toMatchObject({ code: 'LOVAGE_STOPPED' });
+  });
+
+  it('ends a start at once though the server says nothing', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const backend = schema.backend({ url: url((to) => Object.assign(to, { hostname: '127.0.0.1', port: `${port}` })) });
+    const connected = once(silent, 'connection') as Promise<[Socket]>;
+    const starting = backend.start({ retryForMs: 60_000 }).catch((thrown: unknown) => thrown);
+    const [socket] = await connected;
+    const stoppedAt = performance.now();
+    await backend.stop();
+    expect(await starting).toMatchObject({ code: 'LOVAGE_STOPPED' });
+    expect(performance.now() - stoppedAt).toBeLessThan(1_000);
+    socket.destroy();
+    silent.close();
   });
 
   it('says when it is connected, and refuses work once stopped', async () => {

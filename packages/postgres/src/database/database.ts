@@ -55,7 +55,7 @@ export class Database {
     const deadline = runtime.monotonic() + retryForMs;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await probe();
+        return await this.#unlessStopped(probe(), signal);
       } catch (error) {
         const left = deadline - runtime.monotonic();
         if (!isLovageError(error, 'LOVAGE_RESULTS_UNAVAILABLE') || left <= 0 || signal.aborted) throw error;
@@ -68,15 +68,34 @@ export class Database {
     }
   }
 
-  /** Idempotent. What is under way is awaited. */
+  /** Idempotent. What is under way is awaited; but not a first connection, which a silent server may keep open until it times out. */
   async stop(): Promise<void> {
+    const isConnecting = this.#state === 'new';
     this.#state = 'stopped';
     this.#stopping.abort();
-    await Promise.allSettled(this.#inFlight);
+    const closed = this.#close();
+    if (!isConnecting) await closed;
+  }
+
+  async #close(): Promise<void> {
     const pool = this.#pool;
     this.#pool = null;
+    await Promise.allSettled(this.#inFlight);
     pool?.off?.('error', this.#onPoolError);
     if (this.#settings.pool === null) await (pool as Pool | null)?.end();
+  }
+
+  async #unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+    let onStop = (): void => {};
+    const stopped = new Promise<never>((_resolve, reject) => {
+      onStop = () => reject(this.#stoppedError());
+      signal.addEventListener('abort', onStop, { once: true });
+    });
+    try {
+      return await Promise.race([work, stopped]);
+    } finally {
+      signal.removeEventListener('abort', onStop);
+    }
   }
 
   /** Runs one statement, which is its own transaction; one that a conflict undid (deadlock) is run again. */
