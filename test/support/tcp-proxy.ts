@@ -33,6 +33,11 @@ export class TcpProxy {
     return url.href;
   }
 
+  /** How many clients are connected now. */
+  get connections(): number {
+    return this.#pairs.size;
+  }
+
   /** Takes connections (again), on the same port. */
   async accept(): Promise<void> {
     this.#server.listen(this.#port, '127.0.0.1');
