@@ -72,7 +72,8 @@ const lovage: Subject = {
 
 interface Execution {
   readonly perSecond: number;
-  readonly rssMb: number;
+  /** Resident memory when a quarter, a half, three quarters and all of the tasks were done. */
+  readonly rssMb: readonly number[];
   readonly readyMs: number;
 }
 
@@ -110,11 +111,15 @@ async function execute(subject: Subject, round: number): Promise<Execution> {
   try {
     const first = await untilRows(subject, worker, 1);
     const readyMs = first - spawned;
-    await untilRows(subject, worker, TASKS);
+    const rssMb: number[] = [];
+    for (const quarter of [1, 2, 3, 4]) {
+      await untilRows(subject, worker, Math.floor((TASKS * quarter) / 4));
+      rssMb.push(rssOf(worker));
+    }
     const { rows } = await database.query<{ seconds: number }>(
       `select extract(epoch from max(finished_at) - min(finished_at))::float8 as seconds from ${subject.table}`,
     );
-    return { perSecond: TASKS / (rows[0]?.seconds ?? NaN), rssMb: rssOf(worker), readyMs };
+    return { perSecond: TASKS / (rows[0]?.seconds ?? NaN), rssMb, readyMs };
   } finally {
     worker.kill('SIGTERM');
     if (worker.exitCode === null && worker.signalCode === null) await once(worker, 'exit');
@@ -126,7 +131,7 @@ async function untilRows(subject: Subject, worker: ChildProcess, count: number):
     const { rows } = await database.query<{ n: string }>(`select count(*) as n from ${subject.table}`);
     if (Number(rows[0]?.n) >= count) return performance.now();
     if (worker.exitCode !== null) throw new Error(`the worker of ${subject.name} ended with code ${worker.exitCode}`);
-    await new Promise((resolve) => setTimeout(resolve, count === 1 ? 5 : 100));
+    await new Promise((resolve) => setTimeout(resolve, count === 1 ? 5 : 50));
   }
 }
 
@@ -162,7 +167,7 @@ function report(): void {
     },
   ];
   const firstResultMs = median(executed.lovage.map(({ readyMs }) => readyMs));
-  const rssMb = executed.lovage.map(({ rssMb: rss }) => rss);
+  const rssMb = [0, 1, 2, 3].map((quarter) => median(executed.lovage.map((run) => run.rssMb[quarter] ?? NaN)));
   if (values.json) {
     console.log(JSON.stringify({ tasks: TASKS, rounds: ROUNDS, node: process.version, rows, firstResultMs, rssMb }));
     return;
@@ -175,8 +180,9 @@ function report(): void {
       `  ${row.figure.padEnd(30)} lovage ${format(row.lovage)}   hand-written ${format(row.handWritten)}   ratio ${row.ratio.toFixed(2)}`,
     );
   }
+  const memory = rssMb.map((rss) => rss.toFixed(0)).join(', ');
   console.log(
-    `  worker process: first row ${firstResultMs.toFixed(0)} ms after its start; RSS after the run ${rssMb.map((rss) => rss.toFixed(0)).join(', ')} MB`,
+    `  worker: first row ${firstResultMs.toFixed(0)} ms after its start; RSS at each quarter of the tasks ${memory} MB`,
   );
 }
 
