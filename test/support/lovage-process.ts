@@ -31,6 +31,8 @@ export interface WorkerProcess {
   readonly pid: number;
   /** All that it has logged so far. */
   readonly log: readonly LogLine[];
+  /** Resolves with the exit code once it has ended, for whatever reason. */
+  readonly ended: Promise<number | null>;
   /** SIGTERM, as a supervisor would; resolves with the exit code. Harmless once it has ended. */
   stop(): Promise<number | null>;
   /** SIGKILL: no time to hand anything back; resolves once it is gone. */
@@ -80,6 +82,7 @@ export async function startWorker(args: readonly string[], options: LovageProces
   const worker: WorkerProcess = {
     pid: child.pid as number,
     log,
+    ended: exited,
     stop: () => {
       child.kill('SIGTERM');
       return exited;
