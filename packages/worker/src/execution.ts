@@ -145,6 +145,11 @@ export class Execution implements ExecutionHost, Commitment {
     this.phase = 'committing';
   }
 
+  /** Its own delivery came through this intake. */
+  isFrom(intake: Intake): boolean {
+    return this.#intake === intake;
+  }
+
   /** Another copy of the same message: it shares this execution's end. */
   takeOver(copy: Held): void {
     (this.#copies ??= []).push(copy);

@@ -11,6 +11,8 @@ export interface IntakeOptions {
   readonly source: string;
   readonly prefetch: number;
   readonly receive: (intake: Intake, deliveries: readonly Delivery[]) => void;
+  /** The broker has taken back all that this intake holds, and gives it to anyone. */
+  readonly lost?: (intake: Intake) => void;
 }
 
 /** The worker's end of one queue: receives deliveries, and acknowledges together what was settled in one turn of the event loop. */
@@ -20,6 +22,7 @@ export class Intake {
   #consumer: Consumer | null = null;
   #settled: Delivery[] = [];
   #scheduled = false;
+  #cancelled = false;
   #closed = false;
   readonly #flush = () => this.flush();
 
@@ -27,15 +30,17 @@ export class Intake {
     this.queue = queue;
   }
 
-  async open(transport: Transport, { source, prefetch, receive }: IntakeOptions): Promise<void> {
+  async open(transport: Transport, { source, prefetch, receive, lost }: IntakeOptions): Promise<void> {
     this.#consumer = await transport.consume({
       queue: source,
       prefetch,
       onDeliveries: (deliveries) => receive(this, deliveries),
+      onLost: () => lost?.(this),
     });
     this.flush();
     // The worker was stopped while it still waited for the broker's answer.
     if (this.#closed) await this.#consumer.close();
+    else if (this.#cancelled) await this.#consumer.cancel();
   }
 
   /** False while the consumer is being restored, and after `cancel`. */
@@ -67,6 +72,7 @@ export class Intake {
   }
 
   async cancel(): Promise<void> {
+    this.#cancelled = true;
     await this.#consumer?.cancel();
   }
 

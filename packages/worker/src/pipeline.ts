@@ -107,6 +107,12 @@ export class Pipeline {
     for (const delivery of deliveries) this.#admit({ intake, delivery });
   };
 
+  /** The broker gives what this intake held to others: what has not started here is theirs. A copy that comes back finds its execution, or its record. */
+  readonly lost = (intake: Intake): void => {
+    this.#giveUp(this.#executions.in('waiting').filter((execution) => execution.isFrom(intake)));
+    this.#slots.keep((execution) => execution.phase === 'waiting');
+  };
+
   /** Nothing more starts. */
   pause(): void {
     this.#slots.pause();

@@ -10,18 +10,13 @@ export interface WorkerParts {
   readonly pipeline: Pipeline;
   readonly intakes: readonly Intake[];
   readonly retention: Retention | null;
-  /** Ends listening to the app's events. */
-  readonly unsubscribe: () => void;
 }
 
 /** How long aborted tasks have to end, and what has ended to be committed, once the deadline has passed. */
 const GRACE_MS = 1_000;
 
 /** Stops a worker's parts in order, against one deadline (rule 11). Every delivery ends acknowledged or back in its queue. */
-export async function shutDown(
-  { pipeline, intakes, retention, unsubscribe }: WorkerParts,
-  deadline: Deadline,
-): Promise<StopReport> {
+export async function shutDown({ pipeline, intakes, retention }: WorkerParts, deadline: Deadline): Promise<StopReport> {
   const running = pipeline.running;
 
   // 1. Stop consuming, and await the broker's word: a delivery handed back before it would come straight here again.
@@ -45,7 +40,6 @@ export async function shutDown(
 
   // 5. Hand the rest back; their outcomes are dropped.
   let abandoned = pipeline.interrupted + pipeline.handBack('running');
-  const finished = running - abandoned;
 
   // 6. Commit what has ended. A database that is away until the deadline gets it all back through the queue.
   await soon(deadline, pipeline.settledAll());
@@ -56,9 +50,9 @@ export async function shutDown(
   for (const intake of intakes) intake.flush();
 
   // 8. Close.
-  unsubscribe();
   await within(GRACE_MS, Promise.all([retention?.stop(), ...intakes.map((intake) => intake.close())]));
-  return { finished, abandoned, returned };
+  // What had ended before and could not be committed is abandoned, but did not run at the end.
+  return { finished: Math.max(0, running - abandoned), abandoned, returned };
 }
 
 /** Until the deadline, and for a short grace if that has passed. */

@@ -43,6 +43,12 @@ export class Slots<T> {
     this.#paused = true;
   }
 
+  /** Forgets what waits, but for these. */
+  keep(isKept: (item: T) => boolean): void {
+    this.#waiting = this.#waiting.slice(this.#head).filter(isKept);
+    this.#head = 0;
+  }
+
   /** Forgets what waits. */
   clear(): void {
     this.#waiting = [];

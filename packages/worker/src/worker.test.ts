@@ -1,4 +1,13 @@
-import { Task, isLovageError, lostQueueOf, type Message, systemRuntime } from '@lovage/core';
+import {
+  MemoryTransport,
+  type ConsumeOptions,
+  type Consumer,
+  Task,
+  isLovageError,
+  lostQueueOf,
+  type Message,
+  systemRuntime,
+} from '@lovage/core';
 import { Gated } from '../test/gated-task.js';
 import { Rig, messageOf, type RigOptions } from '../test/rig.js';
 
@@ -62,6 +71,20 @@ const RESULTS = {
 class Ignored {
   run(): number {
     return 1;
+  }
+}
+
+/** A transport whose consumers can be told that their deliveries are gone. */
+class LosingTransport extends MemoryTransport {
+  readonly #consumed = new Map<string, ConsumeOptions>();
+
+  override consume(options: ConsumeOptions): Promise<Consumer> {
+    this.#consumed.set(options.queue, options);
+    return super.consume(options);
+  }
+
+  lose(queue: string): void {
+    this.#consumed.get(queue)?.onLost?.();
   }
 }
 
@@ -333,11 +356,12 @@ describe('admission', () => {
     await expectAllAcknowledged();
   });
 
-  it('gives back what has not started when the broker is lost: its copies are for whoever gets them', async () => {
-    await start({ worker: { concurrency: 1 } });
+  it('gives back what has not started when a consumer loses its channel: its copies are for whoever gets them', async () => {
+    const broker = new LosingTransport('memory://losing');
+    await start({ worker: { concurrency: 1 }, app: { broker } });
     await rig.publish(messageOf('gated', { id: 'runs' }), messageOf('gated', { id: 'waits' }));
     await rig.seen('task:received', 2);
-    rig.app.events.emit('connection:lost', { target: 'broker', url: 'memory:', error: new Error('reset') });
+    broker.lose('lovage');
     const received = await rig.seen('task:received', 3);
     expect(received[2]?.request.id).toBe('waits');
     run(0).gate.resolve(1);

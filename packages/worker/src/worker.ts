@@ -187,18 +187,19 @@ export class Worker {
     });
     const retention = results === null ? null : new Retention({ results, events, runtime });
     const intakes: Intake[] = [];
-    // The broker gives what this process held to others: what has not started here is theirs. What only seems lost comes again.
-    const unsubscribe = events.on('connection:lost', ({ target }) => {
-      if (target === 'broker') pipeline.handBack('waiting');
-    });
-    this.#parts = { pipeline, intakes, retention, unsubscribe };
+    this.#parts = { pipeline, intakes, retention };
     const open = (intake: Intake, options: IntakeOptions) => {
       this.#assertNotStopping();
       intakes.push(intake);
       return intake.open(transport, options);
     };
     for (const queue of queues) {
-      await open(new Intake(queue), { source: queue, prefetch: limits.prefetch, receive: pipeline.receive });
+      await open(new Intake(queue), {
+        source: queue,
+        prefetch: limits.prefetch,
+        receive: pipeline.receive,
+        lost: pipeline.lost,
+      });
       const { type, declare } = queueSpec(settings, queue);
       // Only the quorum queues that Lovage declares hand over what they lose.
       if (type !== 'quorum' || !declare) continue;

@@ -55,6 +55,16 @@ async function publish(...ids: readonly string[]): Promise<void> {
   await subject.transport.publish(ids.map((correlationId) => message(queue, { correlationId })));
 }
 
+/** Makes every basic.ack name this delivery tag. */
+function acknowledgingTag(tag: bigint): (bytes: Buffer) => Buffer {
+  const method = Buffer.from([0, 60, 0, 80]); // class basic, method ack
+  return (bytes) => {
+    const at = bytes.indexOf(method);
+    if (at !== -1) bytes.writeBigUInt64BE(tag, at + method.length);
+    return bytes;
+  };
+}
+
 const idsOf = (deliveries: readonly Delivery[]) => deliveries.map((delivery) => delivery.message.correlationId);
 
 test('a consumer returns after its connection was cut; what it settles then passes over what it had before', async () => {
@@ -92,12 +102,18 @@ test('a queue deleted under its consumer is declared and consumed again', async 
 });
 
 test('a channel that the broker closes is replaced', async () => {
-  const { consumer, deliveries } = await consume();
+  const deliveries: Delivery[] = [];
+  const onLost = jest.fn();
+  const onDeliveries = (batch: readonly Delivery[]) => void deliveries.push(...batch);
+  const consumer = await subject.transport.consume({ queue, prefetch: 100, onDeliveries, onLost });
   await publish('a');
   await eventually(() => expect(deliveries).toHaveLength(1));
   const warning = subject.next('warning');
-  consumer.ack([Object.assign(Object.create(null) as object, deliveries[0], { tag: 99 })]);
+  proxy.rewriteRequests(acknowledgingTag(99n));
+  consumer.ack(deliveries);
   expect((await warning).message).toMatch(/unknown delivery tag/);
+  expect(onLost).toHaveBeenCalledTimes(1);
+  proxy.rewriteRequests((bytes) => bytes);
   await eventually(() => expect(deliveries).toHaveLength(2));
   expect(deliveries[1]?.redelivered).toBe(true);
   consumer.ack(deliveries);

@@ -88,7 +88,9 @@ export class AmqpConsumer implements Consumer {
       this.#isAccepted = true;
       setImmediate(() => session.release());
       const error = await session.closed;
-      if (!this.#ended.signal.aborted && !connection.signal.aborted) this.#warn(error);
+      if (this.#ended.signal.aborted) return;
+      this.#guard(() => this.#options.consume.onLost?.());
+      if (!connection.signal.aborted) this.#warn(error);
     } catch (error) {
       if (!connection.signal.aborted && !this.#ended.signal.aborted) this.#openingFailed(error);
     }
@@ -100,7 +102,7 @@ export class AmqpConsumer implements Consumer {
     if (this.#isAccepted) await topology.redeclare(connection, consume.queue);
     const session = new ConsumerSession(await connection.model.createChannel(), {
       ...consume,
-      onDeliveries: (deliveries) => this.#handOver(deliveries),
+      onDeliveries: (deliveries) => this.#guard(() => consume.onDeliveries(deliveries)),
     });
     this.#session = session;
     try {
@@ -113,9 +115,9 @@ export class AmqpConsumer implements Consumer {
   }
 
   /** What is thrown here would go through amqplib, or end the process. */
-  #handOver(deliveries: readonly Delivery[]): void {
+  #guard(callback: () => void): void {
     try {
-      this.#options.consume.onDeliveries(deliveries);
+      callback();
     } catch (error) {
       const { queue } = this.#options.consume;
       const message = `the receiver of deliveries of the queue '${queue}' threw; they stay unsettled: ${reasonOf(error)}`;

@@ -45,6 +45,7 @@ export class ConsumerSession {
     const { consumerTag } = await this.#channel.consume(queue, (received) => {
       if (received === null) return this.#cancelledByBroker();
       if (this.#gathered.length === 0) queueMicrotask(() => this.#flush());
+      this.#ledger.receive(received.fields.deliveryTag);
       this.#gathered.push(new AmqpDelivery(received, { queue, session: this }));
     });
     this.#consumerTag = consumerTag;

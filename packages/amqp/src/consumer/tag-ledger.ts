@@ -6,28 +6,24 @@ export interface Settlements {
 }
 
 /**
- * Knows which delivery tags of one channel are settled. They count from 1, one a delivery; each may be settled once, or the broker
- * closes the channel (406).
+ * Knows which delivery tags of one channel are unsettled: at most as many as the prefetch. They rise, one a delivery; each may be
+ * settled once, or the broker closes the channel (406).
  */
 export class TagLedger {
-  /** All tags below it are settled. */
-  #floor = 1;
-  /** Settled tags above the floor. */
-  readonly #above = new Set<number>();
+  /** In rising order, as they came. */
+  readonly #unsettled = new Set<number>();
+
+  receive(tag: number): void {
+    this.#unsettled.add(tag);
+  }
 
   /** Settles these, in any order; one that was settled before is passed over. */
   settle(tags: readonly number[]): Settlements {
-    const fresh: number[] = [];
-    for (const tag of tags) {
-      if (tag < this.#floor || this.#above.has(tag)) continue;
-      this.#above.add(tag);
-      fresh.push(tag);
-    }
-    fresh.sort((a, b) => a - b);
-    while (this.#above.delete(this.#floor)) this.#floor += 1;
-    // The broker must still know the tag that a multiple one names: the last of these below the floor.
-    const covered = fresh.findIndex((tag) => tag >= this.#floor);
-    const prefix = covered === -1 ? fresh.length : covered;
-    return { upTo: fresh[prefix - 1] ?? null, single: prefix === 0 ? fresh : fresh.slice(prefix) };
+    const fresh = tags.filter((tag) => this.#unsettled.delete(tag)).sort((a, b) => a - b);
+    // The broker must still know the tag that a multiple one names: the last of these below all that is unsettled.
+    const lowest = this.#unsettled.values().next().value ?? Infinity;
+    const above = fresh.findIndex((tag) => tag > lowest);
+    const prefix = above === -1 ? fresh.length : above;
+    return { upTo: fresh[prefix - 1] ?? null, single: fresh.slice(prefix) };
   }
 }

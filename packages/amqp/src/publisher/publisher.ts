@@ -37,7 +37,7 @@ export class Publisher {
   readonly #open = new Set<PublishBatch>();
   /** Those with messages not yet sent, in turn. */
   readonly #turns: PublishBatch[] = [];
-  readonly #resend: Sending[] = [];
+  #resend: Sending[] = [];
   #lane: ConfirmLane | null = null;
   #blocked = false;
   /** After the broker closed a channel for one of several messages: one at a time, until the culprit is found. */
@@ -81,7 +81,7 @@ export class Publisher {
     for (const batch of this.#open) batch.fail(stopped);
     this.#open.clear();
     this.#turns.length = 0;
-    this.#resend.length = 0;
+    this.#resend = [];
   }
 
   async #session({ model }: OpenConnection): Promise<void> {
@@ -146,9 +146,13 @@ export class Publisher {
     try {
       lane.send(sending, message);
     } catch (error) {
-      // The channel is on its way out: its 'close' comes next.
-      if ((error as Error).name === 'IllegalOperationError') this.#resend.push({ ...sending, again: true });
-      else this.#finish(sending, refused(message, `it cannot be encoded: ${(error as Error).message}`, error));
+      if ((error as Error).name === 'IllegalOperationError') {
+        // The channel is on its way out. Its 'close' may wait for the broker's word: until then nothing is sent on it.
+        this.#lane = null;
+        this.#resend.push({ ...sending, again: true });
+        return;
+      }
+      this.#finish(sending, refused(message, `it cannot be encoded: ${(error as Error).message}`, error));
     }
   }
 
@@ -180,7 +184,8 @@ export class Publisher {
       return;
     }
     if (error !== null) this.#oneByOne = true;
-    this.#resend.unshift(...unknown.map(({ batch, index }) => ({ batch, index, again: true, returned: null })));
+    const again = unknown.map(({ batch, index }) => ({ batch, index, again: true, returned: null }));
+    this.#resend = [...again, ...this.#resend];
   }
 
   #sweep(): void {

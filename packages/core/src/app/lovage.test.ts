@@ -255,7 +255,7 @@ describe('an app', () => {
   it('turns what an async listener throws into a warning', async () => {
     const app = new Lovage();
     const warned = new Promise((resolve) => app.events.on('warning', resolve));
-    const failing = async (): Promise<void> => Promise.reject(new Error('mine'));
+    const failing: () => unknown = () => Promise.reject(new Error('mine'));
     app.events.on('task:sent', failing);
     app.events.emit('task:sent', { id: 'a', task: 'b', queue: 'c' });
     await expect(warned).resolves.toMatchObject({ message: "a listener of 'task:sent' threw" });
