@@ -1,5 +1,8 @@
 import type { createJiti } from 'jiti';
 import { nativeLoader, type ModuleLoader } from '@lovage/core';
+import { decorateFields } from './decorate-fields.js';
+
+const OPTIONS = { interopDefault: false, transformOptions: { babel: { plugins: [decorateFields] } } };
 
 /**
  * Loads an app and its task modules: JavaScript as Node itself does; TypeScript through jiti, which keeps the metadata that decorators need. From the first
@@ -10,7 +13,7 @@ export function createJitiLoader(): ModuleLoader {
   return async (file) => {
     if (jiti === undefined && !isTypeScript(file)) return nativeLoader(file);
     // jiti takes 20 ms to load, which an app in JavaScript need not pay.
-    jiti ??= import('jiti').then((module) => module.createJiti(__filename, { interopDefault: false }));
+    jiti ??= import('jiti').then((module) => module.createJiti(__filename, OPTIONS));
     return (await jiti).import<Record<string, unknown>>(file);
   };
 }
