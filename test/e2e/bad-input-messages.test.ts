@@ -241,12 +241,22 @@ describe('a message that is odd, and a task all the same', () => {
     ['a number', '[[5], {}, null]', /argument 0 .*object \(Order\)/],
     ['an array', '[[[]], {}, null]', /argument 0 .*object \(Order\)/],
     ['of a wrong type', '[[{"quantity": "two"}], {}, null]', /argument 0: quantity must be an integer/],
+    [
+      'of a wrong type within',
+      '[[{"quantity": 2, "lines": [{"quantity": 1}, {"quantity": 0.5}]}], {}, null]',
+      /argument 0: lines\[1\]\.quantity must be an integer/,
+    ],
     ['with a __proto__', '[[{"__proto__": {"quantity": 2}}], {}, null]', /argument 0: quantity must be an integer/],
   ])('an argument that does not validate (%s) ends FAILURE', async (_what, body, words) => {
     const error = await scene.outcome(await scene.send('bad.order', { body }));
     expect(error).toMatchObject({ code: 'LOVAGE_TASK_FAILED' });
     expect((error as Error).message).toMatch(words);
   });
+});
+
+it('an argument that does validate', async () => {
+  const body = '[[{"quantity": 2, "lines": [{"quantity": 1}]}], {}, null]';
+  expect(await scene.outcome(await scene.send('bad.order', { body }))).toBe(2);
 });
 
 describe('a call that cannot be sent is an error of the caller', () => {
