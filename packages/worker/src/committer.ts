@@ -23,6 +23,8 @@ export class Committer {
   readonly #results: ResultBackend;
   readonly #retrier: Retrier;
   readonly #replaced = new WeakSet<Commitment>();
+  /** Those of a commit that was rejected: it may have been applied all the same. */
+  readonly #resent = new WeakSet<Commitment>();
   /** States on the way, the newest of each task: written when there is room, dropped when the database is away. */
   readonly #notes = new Map<string, Completion>();
   #waiting: Commitment[] = [];
@@ -93,6 +95,7 @@ export class Committer {
       try {
         return await this.#results.commit(completions);
       } catch (error) {
+        for (const commitment of batch) this.#resent.add(commitment);
         completions.length = batch.length;
         this.#notes.clear();
         if (batch.length === 0) return [];
@@ -103,7 +106,8 @@ export class Committer {
 
   #settle(commitment: Commitment, result: CommitResult): void {
     if (!isLovageError(result) || this.#replaced.has(commitment)) {
-      commitment.settled(result);
+      // Superseded by its own first try, whose answer was lost.
+      commitment.settled(result === 'superseded' && this.#resent.has(commitment) ? 'applied' : result);
       return;
     }
     this.#replaced.add(commitment);

@@ -6,7 +6,8 @@ export class Deadline {
 
   constructor(ms: number) {
     this.#passed = new Promise((resolve) => (this.#pass = () => resolve(false)));
-    this.#timer = setTimeout(() => this.#pass(), ms);
+    // A longer timer than setTimeout takes would fire at once.
+    this.#timer = setTimeout(() => this.#pass(), Math.min(ms, 2 ** 31 - 1));
   }
 
   /** Waits for work, not longer than until the deadline. True if the work has ended; its failure counts as an end. */

@@ -412,6 +412,16 @@ describe('committing', () => {
     await expectAllAcknowledged();
   });
 
+  it('announces the end of a task whose commit was applied and its answer lost', async () => {
+    await start();
+    rig.results.loseAnswer = true;
+    await rig.publish(messageOf('divide', { id: 'once' }, [1, 2]));
+    await rig.seen('task:succeeded');
+    expect(rig.of('task:duplicate')).toEqual([]);
+    await expect(stateOf('once')).resolves.toBe('SUCCESS');
+    await expectAllAcknowledged();
+  });
+
   it('keeps what it cannot commit, warns once, and loses nothing', async () => {
     await start({ worker: { concurrency: 4 } });
     rig.results.away = true;

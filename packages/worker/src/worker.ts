@@ -104,9 +104,10 @@ export class Worker {
   // Nothing stays half open, and `start` may be tried again.
   async #startFailed(error: unknown): Promise<never> {
     if (this.#stopping === null) {
-      this.#starting = null;
-      if (this.#parts !== null) await shutDown(this.#parts, new Deadline(0));
+      const parts = this.#parts;
       this.#parts = null;
+      if (parts !== null) await shutDown(parts, new Deadline(0));
+      this.#starting = null;
     }
     throw error;
   }

@@ -6,6 +6,8 @@ export class FragileResults extends MemoryResultBackend {
   /** Calls made while `away`. */
   failures = 0;
   away = false;
+  /** The next commit is applied, and its answer is lost. */
+  loseAnswer = false;
   /** Ids whose rows cannot be stored, whatever they say. */
   readonly refused = new Set<string>();
   /** What each commit wrote, as `id state`. */
@@ -40,6 +42,10 @@ export class FragileResults extends MemoryResultBackend {
     this.#assertThere();
     const stored = completions.filter(({ record }) => !this.refused.has(record.id));
     const results = [...(await super.commit(stored))];
+    if (this.loseAnswer) {
+      this.loseAnswer = false;
+      throw new LovageError('LOVAGE_RESULTS_UNAVAILABLE', 'the answer was lost');
+    }
     return completions.map(({ record }) =>
       this.refused.has(record.id)
         ? new LovageError('LOVAGE_RESULT_NOT_STORABLE', 'this row is refused')
