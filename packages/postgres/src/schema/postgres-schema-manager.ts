@@ -94,6 +94,6 @@ function refuseUnknown({ schema, unknown }: SchemaStatus): void {
   if (unknown.length === 0) return;
   throw new LovageError(
     'LOVAGE_SCHEMA',
-    `schema ${schema} is newer than this code (${unknown.join(', ')}): upgrade the lovage packages`,
+    `schema ${schema} is newer than this code (${unknown.join(', ')}): upgrade the lovage packages (npm install lovage@latest)`,
   );
 }
