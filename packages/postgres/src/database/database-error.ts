@@ -45,6 +45,7 @@ const BY_NODE_CODE: Readonly<Record<string, DatabaseFailure>> = {
 const BY_MESSAGE: readonly (readonly [RegExp, DatabaseFailure])[] = [
   [/^The server does not support SSL/, 'config'],
   [/^SASL/, 'refused'],
+  [/^URI malformed/, 'config'], // a % in the URL that is no escape
   [/^Invalid string length/, 'row'],
   [/^timeout exceeded when trying to connect/, 'unavailable'], // every pooled connection was busy for that long
 ];
@@ -90,6 +91,8 @@ function hintOf(error: unknown, failure: DatabaseFailure): string {
   const { code } = error as { readonly code?: unknown };
   if (code === '3D000') return '; create the database, then run `lovage migrate -A <app>`';
   if (code === '26000' || code === '42P05') return '; behind a pooler in transaction mode set results.prepare to false';
+  if (failure === 'config' && (error as Error).name === 'URIError')
+    return '; write a % of its user name, password or database as %25';
   if (failure === 'schema') return '; run `lovage migrate -A <app>`';
   return '';
 }

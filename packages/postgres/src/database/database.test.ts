@@ -37,6 +37,7 @@ describe('connections to PostgreSQL', () => {
       /nowhere\.invalid/,
     ],
     ['a URL that is none', { url: `postgres://u:${PASSWORD}@h:port/x` }, 'LOVAGE_CONFIG', /Invalid URL/],
+    ['a % that is no escape', { url: `postgres://u:${PASSWORD}%ffw@h/x` }, 'LOVAGE_CONFIG', /URI malformed.*as %25/],
     [
       'a server without TLS',
       {

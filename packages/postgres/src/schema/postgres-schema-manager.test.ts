@@ -76,7 +76,7 @@ describe('PostgresSchemaManager', () => {
     await schema.sql("INSERT INTO migrations (name) VALUES ('999_from_the_future')");
     const newer = {
       code: 'LOVAGE_SCHEMA',
-      message: expect.stringMatching(/newer.*999_from_the_future.*upgrade the lovage packages/) as string,
+      message: expect.stringMatching(/newer.*999_from_the_future.*npm install lovage@latest/) as string,
     };
     await expect(schema.started()).rejects.toMatchObject(newer);
     await expect(manager().migrate()).rejects.toMatchObject(newer);
