@@ -56,7 +56,7 @@ export interface LovageErrorOptions {
 export class LovageError extends Error {
   readonly code: ErrorCode;
   /** Facts for programs, where there are any; which ones, the throwing function's docs say. */
-  readonly details?: Readonly<Record<string, unknown>>;
+  declare readonly details?: Readonly<Record<string, unknown>>;
 
   constructor(code: ErrorCode, message: string, options: LovageErrorOptions = {}) {
     super(message, options);
