@@ -1,28 +1,19 @@
 /// <reference types="jest" />
 import { types } from 'node:util';
+import type { CommitResult, RecordWrite, ResultBackend } from '@lovage/core';
 import {
-  type CommitResult,
-  type Completion,
-  type RecordWrite,
-  type ResultBackend,
-  type TaskRecord,
-  isLovageError,
-  systemRuntime,
-} from '@lovage/core';
-
-/** Two views of one empty store. */
-export interface ResultBackendFixture {
-  readonly backend: ResultBackend;
-  /** What another process would use: a second backend on the same store; absent where the store lives in one process. */
-  readonly peer?: ResultBackend;
-  /** Removes the store; called after the backends have been stopped. */
-  readonly dispose?: () => Promise<void>;
-}
-
-/** Makes backends that are not started yet, whose `results.expires` is as given. */
-export type ResultBackendFactory = (settings: {
-  readonly expiresMs: number;
-}) => ResultBackendFixture | Promise<ResultBackendFixture>;
+  DEADLINE_MS,
+  NUL,
+  clockMoves,
+  codeOf,
+  commit,
+  completion,
+  newId,
+  only,
+  recordWrite,
+  waitFor,
+} from './records.js';
+import type { ResultBackendFactory, ResultBackendFixture } from './result-backend-fixture.js';
 
 export interface ResultBackendConformanceOptions {
   /** Title of a test → why this backend cannot pass it. A title that no test has is an error. */
@@ -30,7 +21,6 @@ export interface ResultBackendConformanceOptions {
 }
 
 const WEEK_MS = 7 * 24 * 3_600_000;
-const DEADLINE_MS = 10_000;
 const NEVER = new AbortController().signal;
 
 /**
@@ -112,6 +102,8 @@ export function describeResultBackend(
           parentId: 'parent',
           rootId: 'root',
           groupId: 'group',
+          scheduledAt: null,
+          history: [],
         });
       });
 
@@ -127,6 +119,21 @@ export function describeResultBackend(
           null,
         ]);
         expect([record.worker, record.parentId, record.groupId, record.startedAt]).toEqual([null, null, null, null]);
+        expect([record.scheduledAt, record.history]).toEqual([null, []]);
+      });
+
+      promise('keeps when a task is due for as long as it waits for that', async () => {
+        const at = new Date('2031-05-06T07:08:09.010Z');
+        const [eta, countdown] = [newId(), newId()];
+        await commit(backend, recordWrite({ id: eta, state: 'RETRY', attempt: 1, due: { at } }));
+        expect(await only(peer, eta)).toMatchObject({ scheduledAt: at, finishedAt: null });
+        await commit(backend, recordWrite({ id: countdown, state: 'PENDING', due: { inMs: 3_600_000 } }));
+        const { createdAt, scheduledAt } = await only(peer, countdown);
+        expect(Number(scheduledAt) - Number(createdAt)).toBe(3_600_000);
+        for (const state of ['RECEIVED', 'SUCCESS']) {
+          await commit(backend, recordWrite({ id: eta, state, attempt: 1 }));
+          expect(await only(peer, eta)).toMatchObject({ state, scheduledAt: null });
+        }
       });
 
       promise('takes the times from one clock: started_at is the end less the run time', async () => {
@@ -156,11 +163,11 @@ export function describeResultBackend(
         expect(await backend.commit([])).toEqual([]);
         const writes = Array.from({ length: 1_201 }, (_, index) => recordWrite({ resultJson: String(index) }));
         const reversed = [...writes].reverse();
-        const results = await backend.commit(reversed.map(completion));
+        const results = await backend.commit(reversed.map((record) => completion(record)));
         expect(results).toHaveLength(1_201);
         expect(new Set(results)).toEqual(new Set(['applied']));
         const again = await backend.commit(
-          [...writes.slice(0, 3), recordWrite(), ...writes.slice(3, 5)].map(completion),
+          [...writes.slice(0, 3), recordWrite(), ...writes.slice(3, 5)].map((record) => completion(record)),
         );
         expect(again).toEqual(['superseded', 'superseded', 'superseded', 'applied', 'superseded', 'superseded']);
         const found = await backend.find({ ids: writes.map(({ id }) => id) });
@@ -184,16 +191,17 @@ export function describeResultBackend(
         });
       }
 
-      promise('never steps back within an attempt, and may repeat a state', async () => {
+      promise('never steps back within an attempt, and may repeat a state of a run', async () => {
         const order = ['PENDING', 'RECEIVED', 'STARTED', 'PROGRESS'];
         for (const [from, stored] of order.entries()) {
           for (const [to, next] of order.entries()) {
             const id = newId();
+            const applies = to >= from && next !== 'PENDING';
             await commit(backend, recordWrite({ id, state: stored, worker: 'first' }));
             const result = await commit(backend, recordWrite({ id, state: next, worker: 'second' }));
-            expect([stored, next, ...result]).toEqual([stored, next, to >= from ? 'applied' : 'superseded']);
+            expect([stored, next, ...result]).toEqual([stored, next, applies ? 'applied' : 'superseded']);
             expect(await only(backend, id)).toMatchObject(
-              to >= from ? { state: next, worker: 'second' } : { state: stored, worker: 'first' },
+              applies ? { state: next, worker: 'second' } : { state: stored, worker: 'first' },
             );
           }
         }
@@ -217,6 +225,34 @@ export function describeResultBackend(
         expect(await only(backend, id)).toMatchObject({ state: 'RECEIVED', attempt: 2 });
         expect(await commit(backend, recordWrite({ id, state: 'FAILURE', attempt: 2 }))).toEqual(['applied']);
       });
+
+      for (const announced of ['PENDING', 'RETRY']) {
+        promise(`${announced} announces an attempt: it applies over earlier attempts alone`, async () => {
+          for (const state of ['PENDING', 'RETRY', 'RECEIVED', 'STARTED', 'PROGRESS', 'MINE']) {
+            const id = newId();
+            const results = await commit(
+              backend,
+              recordWrite({ id, state, attempt: 1 }),
+              recordWrite({ id, state: announced, attempt: 0 }),
+              recordWrite({ id, state: announced, attempt: 1 }),
+              recordWrite({ id, state: announced, attempt: 2 }),
+              recordWrite({ id, state: announced, attempt: 2 }),
+              recordWrite({ id, state: 'STARTED', attempt: 1 }),
+              recordWrite({ id, state: 'STARTED', attempt: 2 }),
+            );
+            expect([state, ...results]).toEqual([
+              state,
+              'applied',
+              'superseded',
+              'superseded',
+              'applied',
+              'superseded',
+              'superseded',
+              'applied',
+            ]);
+          }
+        });
+      }
 
       promise('of several writes of one id in a call, the first that applies wins', async () => {
         const [twice, steps, other] = [newId(), newId(), newId()];
@@ -255,7 +291,7 @@ export function describeResultBackend(
           const writes = Array.from({ length: 256 }, (_, index) =>
             recordWrite(index === 100 ? bad : { resultJson: String(index) }),
           );
-          const results = await backend.commit(writes.map(completion));
+          const results = await backend.commit(writes.map((record) => completion(record)));
           expect(results.map(codeOf)).toEqual(
             writes.map((_, index) => (index === 100 ? 'LOVAGE_RESULT_NOT_STORABLE' : 'applied')),
           );
@@ -267,7 +303,7 @@ export function describeResultBackend(
         const writes = Array.from({ length: 64 }, (_, index) =>
           recordWrite(index % 9 === 0 ? { resultJson: NUL } : {}),
         );
-        const results = await backend.commit(writes.map(completion));
+        const results = await backend.commit(writes.map((record) => completion(record)));
         expect(results.map(codeOf)).toEqual(
           writes.map((_, index) => (index % 9 === 0 ? 'LOVAGE_RESULT_NOT_STORABLE' : 'applied')),
         );
@@ -278,7 +314,7 @@ export function describeResultBackend(
         const copies = ['"a"', '"b"', '"c"', '"d"'].map((resultJson, index) => {
           const writes = ids.map((id) => recordWrite({ id, resultJson }));
           return (index % 2 === 0 ? backend : peer).commit(
-            (index % 2 === 0 ? writes : writes.reverse()).map(completion),
+            (index % 2 === 0 ? writes : writes.reverse()).map((record) => completion(record)),
           );
         });
         const results = await Promise.all(copies);
@@ -297,7 +333,7 @@ export function describeResultBackend(
     describe('states', () => {
       promise('tells how far tasks have come, and nothing of ids without a record', async () => {
         const [started, ended] = [recordWrite({ state: 'STARTED', attempt: 2 }), recordWrite({ state: 'SUCCESS' })];
-        await backend.commit([started, ended].map(completion));
+        await backend.commit([started, ended].map((record) => completion(record)));
         expect(await peer.states([started.id, ended.id, newId(), '\0'])).toEqual(
           new Map([
             [started.id, { state: 'STARTED', attempt: 2 }],
@@ -335,7 +371,7 @@ export function describeResultBackend(
 
       promise('gives 100 at most, but all of the ids asked for', async () => {
         const writes = Array.from({ length: 150 }, () => recordWrite());
-        await backend.commit(writes.map(completion));
+        await backend.commit(writes.map((record) => completion(record)));
         expect(await backend.find({})).toHaveLength(100);
         expect(await backend.find({ limit: 120 })).toHaveLength(120);
         expect(await backend.find({ ids: writes.map(({ id }) => id) })).toHaveLength(150);
@@ -361,7 +397,7 @@ export function describeResultBackend(
           waitFor(backend, woken.id),
         ]);
         await commit(peer, recordWrite({ id: silent.id, state: 'STARTED' }));
-        await peer.commit([{ record: woken, replyTo: backend.replyChannel }, completion(silent)]);
+        await peer.commit([completion(woken, { replyTo: backend.replyChannel }), completion(silent)]);
         expect((await waits).map(({ id, state }) => [id, state])).toEqual([
           [woken.id, 'SUCCESS'],
           [silent.id, 'FAILURE'],
@@ -372,7 +408,7 @@ export function describeResultBackend(
       promise('many waits end, each with its own record', async () => {
         const writes = Array.from({ length: 600 }, (_, index) => recordWrite({ resultJson: String(index) }));
         const waits = Promise.all(writes.map(({ id }) => waitFor(backend, id)));
-        await peer.commit(writes.map((record) => ({ record, replyTo: backend.replyChannel })));
+        await peer.commit(writes.map((record) => completion(record, { replyTo: backend.replyChannel })));
         expect((await waits).map(({ result }) => result)).toEqual(writes.map((_, index) => index));
       });
 
@@ -398,7 +434,9 @@ export function describeResultBackend(
 
       promise('a wake for a foreign channel harms nothing', async () => {
         const record = recordWrite();
-        expect(await backend.commit([{ record, replyTo: '7b0c3f0e-celery-rpc-queue' }])).toEqual(['applied']);
+        expect(await backend.commit([completion(record, { replyTo: '7b0c3f0e-celery-rpc-queue' })])).toEqual([
+          'applied',
+        ]);
         expect(await waitFor(peer, record.id)).toMatchObject({ id: record.id });
       });
     });
@@ -458,70 +496,4 @@ export function describeResultBackend(
       expect([...skip.keys()]).toEqual([]);
     });
   });
-}
-
-/** JSON that only jsonb refuses: a string that holds U+0000. */
-const NUL = '"a\\u0000b"';
-
-function newId(): string {
-  return systemRuntime.uuid();
-}
-
-/** A write of a task that succeeded, unless told otherwise. */
-function recordWrite(fields: Partial<RecordWrite> = {}): RecordWrite {
-  const id = fields.id ?? newId();
-  return {
-    id,
-    task: 'conformance.task',
-    state: 'SUCCESS',
-    attempt: 0,
-    argsJson: '[1,2]',
-    kwargsJson: '{}',
-    resultJson: '0.5',
-    error: null,
-    progressJson: null,
-    retries: 0,
-    queue: 'conformance',
-    worker: null,
-    parentId: null,
-    rootId: id,
-    groupId: null,
-    runtimeMs: null,
-    ...fields,
-  };
-}
-
-function completion(record: RecordWrite): Completion {
-  return { record, replyTo: null };
-}
-
-async function commit(backend: ResultBackend, ...records: readonly RecordWrite[]): Promise<readonly CommitResult[]> {
-  return await backend.commit(records.map(completion));
-}
-
-async function only(backend: ResultBackend, id: string): Promise<TaskRecord> {
-  const found = await backend.find({ ids: [id] });
-  expect(found).toHaveLength(1);
-  return found[0] as TaskRecord;
-}
-
-async function waitFor(backend: ResultBackend, id: string): Promise<TaskRecord> {
-  return await backend.waitFor(id, AbortSignal.timeout(DEADLINE_MS));
-}
-
-/** Resolves once the store's clock shows a later millisecond than now. */
-async function clockMoves(backend: ResultBackend): Promise<void> {
-  const created = async (): Promise<number> => {
-    const write = recordWrite({ task: 'conformance.clock' });
-    await commit(backend, write);
-    const { createdAt } = await only(backend, write.id);
-    await backend.forget([write.id]);
-    return createdAt.getTime();
-  };
-  const before = await created();
-  while ((await created()) === before);
-}
-
-function codeOf(result: unknown): unknown {
-  return isLovageError(result) ? result.code : result;
 }
