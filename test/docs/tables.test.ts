@@ -38,6 +38,8 @@ describe('the reference pages say what the code says', () => {
 
   test('states.md lists every outcome with the state it leaves', () => {
     const expected = Object.entries(OUTCOME_STATES).map(([outcome, state]) => [outcome, state]);
-    expect(rows(page('states.md'), /^(success|failure|revoked)$/).map((row) => row.slice(0, 2))).toEqual(expected);
+    expect(
+      rows(page('states.md'), /^(success|failure|retry|postponed|revoked)$/).map((row) => row.slice(0, 2)),
+    ).toEqual(expected);
   });
 });

@@ -1,9 +1,18 @@
 import { type OptionCheck, checkOptions } from '../config/check-options.js';
 import { isQueueName, queueName } from '../config/config-type.js';
 import type { Headers } from '../message/message.js';
+import { LovageError } from '../errors/lovage-error.js';
+import {
+  UNIQUE_SCOPES,
+  type DueTime,
+  type TransactionClient,
+  type UniqueClaim,
+  type UniqueScope,
+} from '../outbox/outbox.js';
+import { uniqueKey } from '../outbox/unique-key.js';
 import { isReservedHeader } from '../message/task-codec.js';
 import { isName } from '../payload/name.js';
-import { type Duration, parseDuration } from '../runtime/duration.js';
+import { type Duration, parseDelay, parseDuration } from '../runtime/duration.js';
 import type { Runtime } from '../runtime/runtime.js';
 
 /** What `with()` sets for the calls that follow. */
@@ -22,6 +31,53 @@ export interface CallOptions {
   readonly kwargs?: Readonly<Record<string, unknown>> | undefined;
   /** What logs show in place of the task's name. */
   readonly shadow?: string | undefined;
+  /** Not to be run before so long from the call on, by the database's clock; at most 36500d. Until then the call is a row of the outbox. */
+  readonly countdown?: Duration | undefined;
+  /** Not to be run before this instant; a past one is due now. Instead of `countdown`. */
+  readonly eta?: Date | undefined;
+  /**
+   * Your own `pg` client with a transaction open (or anything with its `query`): the call is written as part of that transaction and sent once it
+   * has committed. No broker is needed to make it. The tables of `results` must be in that database.
+   */
+  readonly tx?: TransactionClient | undefined;
+  /** true: the record is PENDING from the call on, so that a waiting task can be told from an unknown id. Costs a commit. */
+  readonly track?: boolean | undefined;
+  /** At most one task at a time for each key: a second call gives the first one's result, and is not sent. */
+  readonly unique?: UniqueOptions | undefined;
+}
+
+/** How a call is one of a kind. */
+export interface UniqueOptions {
+  /** What the call is about, such as an account's id; of any length. Keys of different tasks are different. */
+  readonly key: string;
+  /** Until when a second call is the first: `queued`: a worker has taken it; `running`: it has ended; `finished`: `ttl` after it has ended. */
+  readonly scope: UniqueScope;
+  /** So long after the call is due (with `finished`: after the end) the key is free whatever happened, so that no lost task blocks it for ever. 1 ms to 36500d. */
+  readonly ttl: Duration;
+}
+
+/** `later` over `former`. Of countdown and eta the later one holds: they say the same thing in two ways. */
+export function mergeCallOptions(former: CallOptions, later: CallOptions): CallOptions {
+  const { countdown: _countdown, eta: _eta, ...others } = former;
+  const isTimed = later.countdown !== undefined || later.eta !== undefined;
+  return isTimed ? { ...others, ...later } : { ...former, ...later };
+}
+
+/** Options that a call must be written for, instead of sent. */
+export function needsOutbox({ countdown, eta, tx, track, unique }: CallOptions): boolean {
+  return countdown !== undefined || eta !== undefined || tx !== undefined || track === true || unique !== undefined;
+}
+
+/** When a call is due; null: at once. */
+export function dueOf({ countdown, eta }: CallOptions): DueTime | null {
+  if (eta !== undefined) return { at: eta };
+  return countdown === undefined ? null : { inMs: parseDelay(countdown, 'countdown') };
+}
+
+/** What the outbox is told of `unique`. */
+export function uniqueClaimOf(task: string, { unique }: CallOptions): UniqueClaim | null {
+  if (unique === undefined) return null;
+  return { key: uniqueKey(task, unique.key), scope: unique.scope, ttlMs: parseDelay(unique.ttl, 'ttl') };
 }
 
 /** Beyond it an ISO date has no four-digit year, and Celery cannot read it. */
@@ -37,11 +93,20 @@ const CHECKS = {
   headers: (value: unknown) => (isRecord(value) ? headersProblem(value) : 'an object of header values'),
   kwargs: (value: unknown) => (isRecord(value) ? null : 'an object of arguments by name'),
   shadow: (value: unknown) => (isName(value) ? null : 'a string of 1 to 255 characters'),
+  countdown: (value: unknown) => (isDelay(value) ? null : "a duration from 0 to 36500d, such as '5m'"),
+  eta: (value: unknown) =>
+    value instanceof Date && value.getTime() < LATEST ? null : 'a valid Date before the year 9999',
+  tx: clientProblem,
+  track: (value: unknown) => (typeof value === 'boolean' ? null : 'true or false'),
+  unique: uniqueProblem,
 } satisfies { readonly [K in keyof Required<CallOptions>]: OptionCheck };
 
 /** Checks what `with()` is given; throws LOVAGE_USAGE naming the option. */
 export function checkCallOptions(options: CallOptions): void {
   checkOptions(options, 'with()', { checks: CHECKS, code: 'LOVAGE_USAGE' });
+  if (options.countdown !== undefined && options.eta !== undefined) {
+    throw new LovageError('LOVAGE_USAGE', 'with(): expected countdown or eta, got both: the one that is meant stays');
+  }
 }
 
 /** The instant after which a call made now is not to be run; null: none. */
@@ -62,6 +127,40 @@ function isExpiry(value: unknown): boolean {
   } catch {
     return false;
   }
+}
+
+function isDelay(value: unknown): boolean {
+  try {
+    parseDelay(value, 'it');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function clientProblem(value: unknown): string | null {
+  const expectation = 'a pg client with an open transaction (a Client, or what pool.connect() gives)';
+  const { query, totalCount } = (value ?? {}) as { readonly query?: unknown; readonly totalCount?: unknown };
+  if (typeof query !== 'function') return expectation;
+  // Each query of a pg.Pool may go to another connection, so it holds no transaction.
+  return typeof totalCount === 'number' ? `${expectation}, not a Pool` : null;
+}
+
+function uniqueProblem(value: unknown): string | null {
+  const expectation = `an object { key, scope, ttl }, such as { key: 'account-42', scope: 'running', ttl: '10m' }`;
+  if (!isRecord(value)) return expectation;
+  const { key, scope, ttl, ...others } = value;
+  const [other] = Object.keys(others);
+  if (other !== undefined) return `${expectation}, without '${other}'`;
+  if (typeof key !== 'string' || key === '') return `${expectation}, whose key is a string that is not empty`;
+  if (!(UNIQUE_SCOPES as readonly unknown[]).includes(scope)) {
+    return `${expectation}, whose scope is ${UNIQUE_SCOPES.map((one) => `'${one}'`).join(', ')}`;
+  }
+  if (ttl === undefined)
+    return `${expectation}, with a ttl: without one, a task that is lost would hold the key for ever`;
+  return isDelay(ttl) && parseDelay(ttl, 'ttl') >= 1
+    ? null
+    : `${expectation}, whose ttl is a duration from 1 ms to 36500d`;
 }
 
 function headersProblem(headers: Record<string, unknown>): string | null {

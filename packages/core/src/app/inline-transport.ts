@@ -1,5 +1,5 @@
 import { LovageError, isLovageError } from '../errors/lovage-error.js';
-import { completionOf, draftOf, failureOf, leavesRecord, noteOf } from '../execution/completion-of.js';
+import { completionOf, draftOf, failureOf, keepsResult, leavesRecord, noteOf } from '../execution/completion-of.js';
 import { executeTask, type TaskResolver } from '../execution/execute-task.js';
 import type { Outcome } from '../execution/outcome.js';
 import type { Message } from '../message/message.js';
@@ -61,21 +61,8 @@ export class InlineTransport implements Transport {
           `no task is named '${request.task}' in this app: inline mode can only run tasks it has the code of`,
         );
       }
-      const results = leavesRecord(request, definition) ? await this.#host.results() : null;
-      const { runtime, maxSize } = this.#host;
-      const draft = draftOf(request, { worker: 'inline', maxSize });
-      const startedAt = runtime.monotonic();
-      const runtimeMs = (): number => runtime.monotonic() - startedAt;
-      const outcome = await this.#outcomeOf(request, definition, {
-        stored: results !== null,
-        report: (progressJson) =>
-          void results?.commit([noteOf(draft, 'PROGRESS', { runtimeMs: runtimeMs(), progressJson })]),
-      });
-      if (results === null) return null;
-      const completion = completionOf(draft, outcome, runtimeMs());
-      const [result] = await results.commit([completion]);
-      if (isLovageError(result)) await results.commit([failureOf(completion, result)]);
-      return null;
+      const again = await this.#attempt(message, request, definition);
+      return again === null ? null : this.#run(again);
     } catch (error) {
       return isLovageError(error)
         ? error
@@ -83,10 +70,34 @@ export class InlineTransport implements Transport {
     }
   }
 
+  /** One run of a task. Resolves with the message that is to be run next, if it is to be retried. */
+  async #attempt(message: Message, request: TaskRequest, definition: TaskDefinition): Promise<Message | null> {
+    const results = await this.#host.results();
+    const { runtime, maxSize } = this.#host;
+    const draft = draftOf(request, { worker: 'inline', maxSize, message });
+    const startedAt = runtime.monotonic();
+    const runtimeMs = (): number => runtime.monotonic() - startedAt;
+    const outcome = await this.#outcomeOf(request, definition, {
+      results,
+      report: (progressJson) =>
+        void (
+          keepsResult(request, definition) &&
+          results?.commit([noteOf(draft, 'PROGRESS', { runtimeMs: runtimeMs(), progressJson })])
+        ),
+    });
+    if (results === null || !leavesRecord(request, definition, outcome)) return null;
+    const completion = completionOf(draft, outcome, { runtimeMs: runtimeMs(), uuid: () => runtime.uuid() });
+    // What is to be sent is sent from here: nothing relays what an outbox holds.
+    const [result] = await results.commit([{ ...completion, followUps: [] }]);
+    if (!isLovageError(result)) return completion.followUps[0]?.message ?? null;
+    await results.commit([failureOf(completion, result)]);
+    return null;
+  }
+
   async #outcomeOf(
     request: TaskRequest,
     definition: TaskDefinition,
-    { stored, report }: { readonly stored: boolean; readonly report: (progressJson: string) => void },
+    { results, report }: { readonly results: ResultBackend | null; readonly report: (progressJson: string) => void },
   ): Promise<Outcome> {
     const { runtime, resolver, maxSize } = this.#host;
     if (request.expires !== null && request.expires.getTime() <= runtime.now())
@@ -96,7 +107,9 @@ export class InlineTransport implements Transport {
       resolver,
       signal: new AbortController().signal,
       log: stderrLogger,
-      maxResultSize: stored ? maxSize : null,
+      maxResultSize: results !== null && keepsResult(request, definition) ? maxSize : null,
+      canRetry: results !== null,
+      interrupted: false,
       reportProgress: report,
     });
   }

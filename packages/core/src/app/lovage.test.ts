@@ -205,8 +205,8 @@ describe('with()', () => {
     [{ expires: new Date(NaN) }, 'a valid Date'],
     [{ headers: { retries: 3 } }, "without the reserved header 'retries'"],
     [
-      { countdown: 5 },
-      "with(): 'countdown' is not an option; the options are queue, priority, id, expires, headers, kwargs, shadow",
+      { count: 5 },
+      "with(): 'count' is not an option; the options are queue, priority, id, expires, headers, kwargs, shadow, countdown, eta, tx, track, unique",
     ],
   ])('refuses %j', (options, message) => {
     expect(() => divide.with(options as object)).toThrow(message);

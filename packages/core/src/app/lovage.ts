@@ -6,6 +6,8 @@ import type { Settings } from '../config/settings.js';
 import { LovageError } from '../errors/lovage-error.js';
 import { EventBus } from '../events/event-bus.js';
 import { type TaskResolver, newInstance } from '../execution/execute-task.js';
+import type { Outbox } from '../outbox/outbox.js';
+import { ScheduledTasks } from '../outbox/scheduled-tasks.js';
 import type { AsyncResult } from '../results/async-result.js';
 import { MemoryResultBackend } from '../results/memory-result-backend.js';
 import type { ResultBackend } from '../results/result-backend.js';
@@ -74,6 +76,8 @@ export class Lovage {
   readonly resolver: TaskResolver;
   /** The stored records. */
   readonly results = new ResultStore(() => this.#requireBackend());
+  /** The tasks that wait for their time. */
+  readonly scheduled = new ScheduledTasks(() => this.#requireOutbox({ started: true }));
   readonly #tasks = new TaskRegistry();
   // Classes that app.task() was given: inline mode can run them though nobody registered them.
   readonly #known = new Map<string, TaskDefinition>();
@@ -106,6 +110,7 @@ export class Lovage {
       routing: () => this.#routing.value ?? this.#routing.get(async () => routingOf(await this.settings())),
       transport: () => this.#broker.value ?? this.connectBroker(),
       backend: () => this.#requireBackend(),
+      outbox: async (options) => (this.#inline ? null : this.#requireOutbox(options)),
       replyTo: () => this.#backend.value?.replyChannel ?? null,
     });
     Object.defineProperty(this, APP, { value: true });
@@ -183,7 +188,17 @@ export class Lovage {
     return this.#sender.resultOf(id, taskDefinitionOf(taskClass));
   }
 
-  /** Makes calls run in this process, inside `delay`, with their messages encoded and decoded as on the wire: for tests. Results are kept in memory if the app has any. */
+  /**
+   * Runs a task that ended FAILURE once more, under its id, with the arguments that its record holds: the record is PENDING again, `attempt` one higher and `retries` 0, and
+   * the end that it had is in its history. The call's own headers, priority and expiry are not kept. A relay sends it: a worker's, or `lovage relay`.
+   *
+   * @throws LOVAGE_USAGE unless the record is a FAILURE that holds its arguments; LOVAGE_RESULTS_NOT_CONFIGURED.
+   */
+  requeue<Result = unknown>(id: string): Promise<AsyncResult<Result>> {
+    return this.#sender.requeue<Result>(id);
+  }
+
+  /** Makes calls run in this process, inside `delay`, with their messages encoded and decoded as on the wire: for tests. Countdowns, retries and transactions are not waited for. Results are kept in memory if the app has any. */
   testing(options: { readonly mode: 'inline' }): this {
     this.#assertUnused('testing');
     if (options.mode !== 'inline') throw new LovageError('LOVAGE_USAGE', "testing(): expected mode to be 'inline'");
@@ -297,6 +312,18 @@ export class Lovage {
     throw resultsNotConfigured('this needs stored results');
   }
 
+  async #requireOutbox({ started }: { readonly started: boolean }): Promise<Outbox> {
+    const backend = started ? await this.connectResults() : await this.resultBackend();
+    if (backend === null)
+      throw resultsNotConfigured('what waits or must not be lost is kept in the outbox, beside the results');
+    const { outbox } = backend.capabilities;
+    if (outbox !== undefined) return outbox;
+    throw new LovageError(
+      'LOVAGE_DRIVER',
+      'the result backend of this app has no outbox: countdown, eta, tx, track, unique and retries need one',
+    );
+  }
+
   #inlineHost(settings: Settings): ConstructorParameters<typeof InlineTransport>[0] {
     return {
       runtime: this.runtime,
@@ -339,7 +366,11 @@ export class Lovage {
 }
 
 function routingOf(settings: Settings): Routing {
-  return { route: createRouter(settings), queueSpec: (queue) => queueSpec(settings, queue) };
+  return {
+    route: createRouter(settings),
+    queueSpec: (queue) => queueSpec(settings, queue),
+    maxSize: settings.results?.maxSize ?? Infinity,
+  };
 }
 
 function stopped(): LovageError {

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { LovageError } from '../errors/lovage-error.js';
 import type { AsyncResult } from '../results/async-result.js';
-import { type CallOptions, checkCallOptions } from './call-options.js';
+import { type CallOptions, checkCallOptions, mergeCallOptions } from './call-options.js';
 import type { TaskSender, TaskTarget } from './task-sender.js';
 
 /** With keyword arguments any number of positional ones may be left to them. */
@@ -35,15 +35,17 @@ export class TaskHandle<in Args extends readonly unknown[] = readonly unknown[],
    */
   with<const O extends CallOptions>(options: O): TaskHandle<ArgsWith<Args, O>, Result> {
     checkCallOptions(options);
-    return new TaskHandle(this.#target, this.#sender, { ...this.#options, ...options });
+    return new TaskHandle(this.#target, this.#sender, mergeCallOptions(this.#options, options));
   }
 
   /**
-   * Sends one call. Resolves once the broker has taken it (one confirmed publish), with the result to ask for later.
+   * Sends one call. Resolves once the broker has taken it (one confirmed publish), with the result to ask for later. With `countdown`, `eta`, `tx`, `track` or
+   * `unique` it resolves once the call is written to the outbox; under `tx` it is sent if and when that transaction commits.
    *
    * @throws LOVAGE_PAYLOAD for an argument that cannot travel, LOVAGE_ARGUMENTS, LOVAGE_UNROUTABLE, LOVAGE_QUEUE_MISMATCH, LOVAGE_PUBLISH,
    *   LOVAGE_BROKER_UNAVAILABLE (no word within `broker.publishTimeout`; the call may have been taken all the same: sent again with the error's
-   *   `details.id` as `with({ id })`, it does not run again once it has ended).
+   *   `details.id` as `with({ id })`, it does not run again once it has ended). A call that is written: LOVAGE_RESULTS_NOT_CONFIGURED,
+   *   LOVAGE_RESULTS_UNAVAILABLE, LOVAGE_RESULT_NOT_STORABLE, LOVAGE_TRANSACTION_REQUIRED, LOVAGE_SCHEMA, LOVAGE_DRIVER.
    */
   async delay(...args: Args): Promise<AsyncResult<Result>> {
     const [result] = await this.#sender.send<Result>(this.#target, this.#options, [args]);

@@ -2,16 +2,20 @@ import { hostname } from 'node:os';
 import { LovageError, isLovageError } from '../errors/lovage-error.js';
 import type { EventBus } from '../events/event-bus.js';
 import type { Message } from '../message/message.js';
-import { encodeTask } from '../message/task-codec.js';
+import { draftOf, leavesRecord, pendingOf } from '../execution/completion-of.js';
+import { decodeTask, encodeTask } from '../message/task-codec.js';
 import type { TaskEnvelope } from '../message/task-request.js';
+import type { Outbox, OutboxCall, TransactionClient } from '../outbox/outbox.js';
 import { encodeArgs, encodeKwargs } from '../payload/payload-mapper.js';
 import { AsyncResult, type AsyncResultSource } from '../results/async-result.js';
 import type { ResultBackend } from '../results/result-backend.js';
 import type { Runtime } from '../runtime/runtime.js';
+import { REQUEUE } from '../state/task-state.js';
 import { TaskContext } from '../task/task-context.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import type { QueueSpec, Transport } from '../transport/transport.js';
-import { type CallOptions, expiryOf } from './call-options.js';
+import { publishDeclared } from '../transport/publish-declared.js';
+import { type CallOptions, dueOf, expiryOf, needsOutbox, uniqueClaimOf } from './call-options.js';
 import type { Router } from './router.js';
 
 /** Which task a handle sends. */
@@ -25,6 +29,8 @@ export interface TaskTarget {
 export interface Routing {
   readonly route: Router;
   readonly queueSpec: (queue: string) => QueueSpec;
+  /** The largest arguments that are stored, in bytes of JSON. */
+  readonly maxSize: number;
 }
 
 export interface SenderHost {
@@ -39,6 +45,8 @@ export interface SenderHost {
   transport(): Transport | Promise<Transport>;
   /** Connects to the results; throws LOVAGE_RESULTS_NOT_CONFIGURED for an app without. */
   readonly backend: () => Promise<ResultBackend>;
+  /** Where calls are written; null for an app that runs its tasks inline. Throws LOVAGE_RESULTS_NOT_CONFIGURED, and LOVAGE_DRIVER for results that have none. */
+  outbox(options: { readonly started: boolean }): Promise<Outbox | null>;
   /** Where this process listens for ends; null until somebody waits. */
   replyTo(): string | null;
 }
@@ -72,11 +80,15 @@ export class TaskSender {
     const messages = ids.map((id, index) =>
       encodeTask({ ...common, id, rootId: common.rootId ?? id }, argsJson[index] ?? '[]', kwargsJson),
     );
+    if (needsOutbox(options)) {
+      const stands = await this.#enqueue({ name: target.name, definition }, options, messages);
+      if (stands !== null) return stands.map((id) => this.resultOf<Result>(id, definition));
+    }
     let outcomes: readonly (LovageError | null)[];
     try {
       const transport = this.#host.transport();
       const open = transport instanceof Promise ? await transport : transport;
-      outcomes = await publishTo(open, queueSpec(queue), messages);
+      outcomes = await publishDeclared(open, queueSpec, messages);
     } catch (error) {
       throw withIds(error, ids);
     }
@@ -89,9 +101,91 @@ export class TaskSender {
     return ids.map((id) => this.resultOf<Result>(id, definition));
   }
 
+  /** Runs a task that failed once more, under its id. @throws as `Lovage.requeue`. */
+  async requeue<Result>(id: string): Promise<AsyncResult<Result>> {
+    const backend = await this.#host.backend();
+    const [record] = await backend.find({ ids: [id] });
+    const state = record?.state ?? null;
+    if (record === undefined || state !== REQUEUE.from) throw notRequeuable(id, `it is ${state ?? 'unknown'}`);
+    const { args, kwargs, task, queue, rootId } = record;
+    if (args === null || kwargs === null) throw notRequeuable(id, 'its arguments were too large to be stored');
+    const definition = this.#host.find(task) ?? null;
+    const attempt = record.attempt + 1;
+    const common = this.#common({ name: task, definition }, {}, queue);
+    const message = encodeTask(
+      { ...common, id, rootId, parentId: record.parentId, groupId: record.groupId, attempt, republished: true },
+      JSON.stringify(args),
+      JSON.stringify(kwargs),
+    );
+    const outbox = await this.#outbox(null);
+    if (outbox === null) throw notRequeuable(id, 'this app runs its tasks inline (app.testing)');
+    const draft = draftOf(decodeTask(message), { worker: null, maxSize: Infinity, message });
+    const call = { rowId: this.#host.runtime.uuid(), taskId: id, task, message, due: { inMs: 0 }, unique: null };
+    if (await outbox.requeue({ ...call, record: pendingOf(draft, null) })) return this.resultOf<Result>(id, definition);
+    throw notRequeuable(id, 'its record has changed meanwhile');
+  }
+
   /** The result of a call sent before, here or elsewhere. */
   resultOf<Result>(id: string, definition: TaskDefinition | null): AsyncResult<Result> {
     return new AsyncResult<Result>(id, this.#sourceOf(definition));
+  }
+
+  /**
+   * Writes calls to the outbox, and sends those that are due now and not in the hands of a transaction. Resolves with the ids of the tasks that stand for the calls; null: this
+   * app runs its tasks inline, at once.
+   */
+  async #enqueue(
+    target: TaskTarget,
+    options: CallOptions,
+    messages: readonly Message[],
+  ): Promise<readonly string[] | null> {
+    const { tx = null } = options;
+    const outbox = await this.#outbox(tx);
+    if (outbox === null) return null;
+    const { maxSize } = await this.#host.routing();
+    const scheduled = dueOf(options);
+    // In a transaction only a relay sends: the process may know of no broker, and nothing of the commit.
+    const due = scheduled ?? (tx === null ? null : { inMs: 0 });
+    const unique = uniqueClaimOf(target.name, options);
+    // One key, one task: of many calls in one go the first stands for all.
+    const distinct = unique === null ? messages : messages.slice(0, 1);
+    const calls = distinct.map((message): OutboxCall => {
+      const request = decodeTask(message);
+      const record = leavesRecord(request, target.definition)
+        ? pendingOf(draftOf(request, { worker: null, maxSize, message }), scheduled)
+        : null;
+      return { rowId: this.#host.runtime.uuid(), taskId: request.id, task: target.name, message, due, record, unique };
+    });
+    const results = await outbox.enqueue(calls, { tx });
+    const written = calls.filter((_, index) => results[index]?.written === true);
+    if (due === null) await this.#sendNow(outbox, written);
+    if (this.#host.events.has('task:sent')) {
+      for (const { taskId, task, message } of written)
+        this.#host.events.emit('task:sent', { id: taskId, task, queue: message.queue });
+    }
+    return messages.map((_, index) => (results[index] ?? results[0])?.taskId as string);
+  }
+
+  /** What is not sent here stays in the outbox, for a relay: no reason to fail a call that is as good as sent. */
+  async #sendNow(outbox: Outbox, calls: readonly OutboxCall[]): Promise<void> {
+    if (calls.length === 0) return;
+    try {
+      const transport = await this.#host.transport();
+      const { queueSpec } = await this.#host.routing();
+      const messages = calls.map(({ message }) => message);
+      const outcomes = await publishDeclared(transport, queueSpec, messages);
+      await outbox.remove(calls.filter((_, index) => outcomes[index] === null).map(({ rowId }) => rowId));
+    } catch (error) {
+      this.#host.events.emit('warning', {
+        message: `${calls.length} call(s) of ${calls[0]?.task ?? ''} are stored and could not be sent from here: a relay sends them`,
+        error: error as Error,
+      });
+    }
+  }
+
+  /** null: this app has no use for one. */
+  async #outbox(tx: TransactionClient | null): Promise<Outbox | null> {
+    return this.#host.outbox({ started: tx === null });
   }
 
   // One for all results of a task, of which a process may hold many.
@@ -128,25 +222,19 @@ export class TaskSender {
       replyTo: this.#host.replyTo(),
       // An id that the caller chose may have been sent before: the worker looks it up (rule 3).
       republished: options.id !== undefined,
+      unique: uniqueClaimOf(target.name, options),
+      unknownSince: null,
       origin: ORIGIN,
       headers: options.headers ?? {},
     };
   }
 }
 
-/** Declares the queue and publishes; a queue that was deleted since is declared anew, once: nothing was taken of what came back. */
-async function publishTo(
-  transport: Transport,
-  queue: QueueSpec,
-  messages: readonly Message[],
-): Promise<readonly (LovageError | null)[]> {
-  await transport.declare([queue]);
-  const outcomes = await transport.publish(messages);
-  if (outcomes.every((outcome) => outcome?.code !== 'LOVAGE_UNROUTABLE')) return outcomes;
-  const returned = messages.filter((_, index) => outcomes[index]?.code === 'LOVAGE_UNROUTABLE');
-  await transport.declare([queue]);
-  const again = [...(await transport.publish(returned))];
-  return outcomes.map((outcome) => (outcome?.code === 'LOVAGE_UNROUTABLE' ? (again.shift() ?? null) : outcome));
+function notRequeuable(id: string, why: string): LovageError {
+  return new LovageError(
+    'LOVAGE_USAGE',
+    `task ${id} cannot be run once more: expected a ${REQUEUE.from} with its arguments, but ${why}`,
+  );
 }
 
 /** The same error, with the ids of the calls that it ended: some may have been taken all the same. */

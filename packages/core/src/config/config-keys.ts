@@ -176,6 +176,9 @@ export const CONFIG_KEYS = {
     celery: 'worker_soft_shutdown_timeout',
     doc: 'How long running tasks may go on once the worker is told to stop.',
   }),
+  'worker.unknownTaskGrace': key(type.duration({ min: '0s' }), '10m', {
+    doc: 'How long a task that no worker knows waits, and is tried again, before it ends FAILURE: the length of a rolling deploy. Needs results.',
+  }),
   'worker.trackReceived': key(type.boolean, false, { doc: 'Write RECEIVED when a worker takes a task.' }),
   'worker.trackStarted': key(type.boolean, false, {
     celery: 'task_track_started',

@@ -43,6 +43,7 @@ describe('defaults', () => {
         prefetch: null,
         queues: null,
         shutdownTimeoutMs: 25_000,
+        unknownTaskGraceMs: 600_000,
         trackReceived: false,
         trackStarted: false,
       },

@@ -112,6 +112,7 @@ export function resolveSettings(layers: readonly ConfigLayer[]): Settings {
       prefetch: get('worker.prefetch'),
       queues: get('worker.queues'),
       shutdownTimeoutMs: get('worker.shutdownTimeout'),
+      unknownTaskGraceMs: get('worker.unknownTaskGrace'),
       trackReceived: get('worker.trackReceived'),
       trackStarted: get('worker.trackStarted'),
     }),

@@ -81,6 +81,8 @@ export interface WorkerSettings {
   readonly queues: readonly string[] | null;
   /** How long running tasks may go on once the worker is told to stop. */
   readonly shutdownTimeoutMs: number;
+  /** How long a task that no worker knows is tried again before it ends FAILURE. */
+  readonly unknownTaskGraceMs: number;
   /** Write RECEIVED when a worker takes a task. */
   readonly trackReceived: boolean;
   /** Write STARTED when a task begins. */

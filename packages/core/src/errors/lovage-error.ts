@@ -15,7 +15,8 @@ export const ERROR_CODES = {
   LOVAGE_PAYLOAD: 'A value cannot travel in a message (a cycle, a function, nesting too deep).',
   LOVAGE_MESSAGE: 'A message is not a readable task message.',
   LOVAGE_MESSAGE_LOST: 'The broker took a message out of its queue before any worker had ended its task.',
-  LOVAGE_RESULT_NOT_STORABLE: 'A result cannot be stored (too large, or not representable in the database).',
+  LOVAGE_RESULT_NOT_STORABLE:
+    'A result or a message cannot be stored (too large, or not representable in the database).',
   LOVAGE_DRIVER: 'No driver is installed for a URL, or it cannot do what was asked.',
   LOVAGE_ACCESS_REFUSED: 'The broker or the database refused the credentials or the permission.',
   LOVAGE_BROKER_UNAVAILABLE: 'The broker could not be reached in time.',
@@ -30,6 +31,8 @@ export const ERROR_CODES = {
   LOVAGE_GET_INSIDE_TASK: 'Waiting for a result inside a task can deadlock the workers.',
   LOVAGE_TASK_FAILED: "The task ended FAILURE; `cause` is the task's own error.",
   LOVAGE_TASK_REVOKED: 'The task ended REVOKED: it expired or was revoked before it ran.',
+  LOVAGE_RETRIES_EXHAUSTED: 'A task asked to be retried more often than it may be.',
+  LOVAGE_TRANSACTION_REQUIRED: 'with({ tx }) was given a connection on which no transaction is open.',
   LOVAGE_NO_CONTEXT: 'TaskContext.current() was called outside a running task.',
   LOVAGE_STOPPED: 'The app, worker or connection was used after it had been stopped.',
   LOVAGE_USAGE: 'A function was called with a value that it does not take.',

@@ -1,4 +1,5 @@
 import type { TaskRequest } from '../message/task-request.js';
+import type { DueTime } from '../outbox/outbox.js';
 import type { ErrorRecord } from '../results/task-record.js';
 
 export type ConnectionTarget = 'broker' | 'results';
@@ -17,6 +18,15 @@ export interface LovageEvents {
     readonly runtimeMs: number;
   };
   'task:failed': { readonly request: TaskRequest; readonly error: ErrorRecord; readonly runtimeMs: number };
+  /** It failed, and is run again `delayMs` later, for the `retries`th time. */
+  'task:retried': {
+    readonly request: TaskRequest;
+    readonly error: ErrorRecord;
+    readonly retries: number;
+    readonly delayMs: number;
+  };
+  /** It was not run and comes back later: it was early, or this worker does not know the task. */
+  'task:postponed': { readonly request: TaskRequest; readonly reason: 'early' | 'unknown'; readonly due: DueTime };
   'task:revoked': { readonly request: TaskRequest; readonly reason: string };
   /** A copy of a message whose task had already ended, or is running here: not run. */
   'task:duplicate': { readonly request: TaskRequest };

@@ -1,4 +1,7 @@
+import type { Message } from '../message/message.js';
+import { resend } from '../message/task-codec.js';
 import type { TaskRequest } from '../message/task-request.js';
+import type { DueTime, OutboxMessage } from '../outbox/outbox.js';
 import { encodeError } from '../payload/error-record.js';
 import { sanitizeJson } from '../payload/storable.js';
 import type { Completion } from '../results/result-backend.js';
@@ -7,10 +10,17 @@ import type { TaskState } from '../state/task-state.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import { OUTCOME_STATES, type Outcome } from './outcome.js';
 
+const NONE: readonly OutboxMessage[] = Object.freeze([]);
+
+type AgainOutcome = Extract<Outcome, { readonly kind: 'retry' | 'postponed' }>;
+
 /** What a record says of a task before it has run. */
 export interface CompletionDraft {
-  readonly record: Omit<RecordWrite, 'state' | 'resultJson' | 'error' | 'progressJson' | 'runtimeMs'>;
+  readonly record: Omit<RecordWrite, 'state' | 'resultJson' | 'error' | 'progressJson' | 'runtimeMs' | 'due'>;
   readonly replyTo: string | null;
+  readonly uniqueKey: string | null;
+  /** What is sent once more if the task is to run again. */
+  readonly message: Message;
 }
 
 export interface DraftOptions {
@@ -18,24 +28,71 @@ export interface DraftOptions {
   readonly worker: string | null;
   /** The largest arguments that are stored, in bytes of JSON. */
   readonly maxSize: number;
+  /** The message that the request was read from. */
+  readonly message: Message;
+}
+
+/** What is known of an execution at its end. */
+export interface EndOptions {
+  /** null: the task never started. */
+  readonly runtimeMs: number | null;
+  readonly uuid: () => string;
 }
 
 /** To be taken before the task runs: it may change its arguments. */
-export function draftOf(request: TaskRequest, { worker, maxSize }: DraftOptions): CompletionDraft {
+export function draftOf(request: TaskRequest, { worker, maxSize, message }: DraftOptions): CompletionDraft {
   const { id, task, attempt, retries, queue, parentId, rootId, groupId, replyTo } = request;
   const argsJson = storableJson(request.args, maxSize);
   const kwargsJson = storableJson(request.kwargs, maxSize);
   return {
     record: { id, task, attempt, argsJson, kwargsJson, retries, queue, worker, parentId, rootId, groupId },
     replyTo,
+    uniqueKey: request.unique?.key ?? null,
+    message,
   };
 }
 
-/** What an outcome leaves behind. @param runtimeMs null: the task never started. */
-export function completionOf(draft: CompletionDraft, outcome: Outcome, runtimeMs: number | null): Completion {
+/** What an outcome leaves behind. */
+export function completionOf(draft: CompletionDraft, outcome: Outcome, { runtimeMs, uuid }: EndOptions): Completion {
+  if (outcome.kind === 'retry' || outcome.kind === 'postponed') return againOf(draft, outcome, { runtimeMs, uuid });
   const resultJson = outcome.kind === 'success' ? outcome.resultJson : null;
-  const record = { ...draft.record, state: OUTCOME_STATES[outcome.kind], resultJson, progressJson: null, runtimeMs };
-  return { record: { ...record, error: errorOf(outcome) }, replyTo: draft.replyTo };
+  const state = OUTCOME_STATES[outcome.kind];
+  return {
+    record: { ...draft.record, state, resultJson, error: errorOf(outcome), progressJson: null, runtimeMs, due: null },
+    replyTo: draft.replyTo,
+    followUps: NONE,
+    uniqueKey: draft.uniqueKey,
+  };
+}
+
+/** The record announces the next attempt, and the message that makes it is written with it (rule 2). */
+function againOf(draft: CompletionDraft, outcome: AgainOutcome, { runtimeMs, uuid }: EndOptions): Completion {
+  const attempt = draft.record.attempt + 1;
+  const retries = draft.record.retries + (outcome.kind === 'retry' ? 1 : 0);
+  const unknownSince = outcome.kind === 'postponed' ? outcome.unknownSince : null;
+  const due = outcome.kind === 'retry' ? { inMs: outcome.delayMs } : outcome.due;
+  // Due at once: the committer sends it, right after the commit.
+  const isNow = 'inMs' in due && due.inMs <= 0;
+  const record = {
+    ...draft.record,
+    attempt,
+    retries,
+    state: OUTCOME_STATES[outcome.kind],
+    resultJson: null,
+    error: errorOf(outcome),
+    progressJson: null,
+    runtimeMs,
+    due,
+  };
+  const message = resend(draft.message, { attempt, retries, unknownSince });
+  const { id: taskId, task } = record;
+  const { replyTo, uniqueKey } = draft;
+  return { record, replyTo, followUps: [{ rowId: uuid(), taskId, task, message, due: isNow ? null : due }], uniqueKey };
+}
+
+/** The record of a call that has been written and not sent yet. */
+export function pendingOf({ record }: CompletionDraft, due: DueTime | null): RecordWrite {
+  return { ...record, state: 'PENDING', resultJson: null, error: null, progressJson: null, runtimeMs: null, due };
 }
 
 /** A state on the way: RECEIVED, STARTED, PROGRESS. Nobody is told. */
@@ -45,24 +102,36 @@ export function noteOf(
   { runtimeMs, progressJson }: { readonly runtimeMs: number | null; readonly progressJson: string | null },
 ): Completion {
   return {
-    record: { ...draft.record, state, resultJson: null, error: null, progressJson, runtimeMs },
+    record: { ...draft.record, state, resultJson: null, error: null, progressJson, runtimeMs, due: null },
     replyTo: null,
+    followUps: NONE,
+    uniqueKey: null,
   };
 }
 
-/** The same task as FAILURE, for a record that the backend could not store. Its arguments go too: they may be what it choked on. */
-export function failureOf({ record, replyTo }: Completion, error: unknown): Completion {
-  const bare = { argsJson: null, kwargsJson: null, resultJson: null, progressJson: null };
-  return { record: { ...record, ...bare, state: 'FAILURE', error: encodeError(error) }, replyTo };
+/** The same task as FAILURE, for a completion that the backend could not store. Its arguments and follow-ups go too: they may be what it choked on. */
+export function failureOf(completion: Completion, error: unknown): Completion {
+  const bare = { argsJson: null, kwargsJson: null, resultJson: null, progressJson: null, due: null };
+  const record: RecordWrite = { ...completion.record, ...bare, state: 'FAILURE', error: encodeError(error) };
+  return { ...completion, record, followUps: NONE };
 }
 
-/** false: neither the task nor this call of it wants a record. */
-export function leavesRecord(request: TaskRequest, definition: TaskDefinition | undefined): boolean {
+/** The result is of interest to somebody. */
+export function keepsResult(request: TaskRequest, definition: TaskDefinition | null): boolean {
   return request.ignoreResult !== true && definition?.ignoreResult !== true;
 }
 
+/**
+ * false: this task ends without a record, as nobody wants its result. One that is to run again or has, or that holds a unique key, has a record all the same:
+ * what it causes is joined to it (rule 1).
+ */
+export function leavesRecord(request: TaskRequest, definition: TaskDefinition | null, outcome?: Outcome): boolean {
+  if (keepsResult(request, definition) || request.attempt > 0 || request.unique !== null) return true;
+  return outcome?.kind === 'retry' || outcome?.kind === 'postponed';
+}
+
 function errorOf(outcome: Outcome): ErrorRecord | null {
-  if (outcome.kind === 'failure') return outcome.error;
+  if (outcome.kind === 'failure' || outcome.kind === 'retry') return outcome.error;
   if (outcome.kind === 'revoked')
     return { type: 'TaskRevokedError', message: outcome.reason, stack: null, code: 'LOVAGE_TASK_REVOKED' };
   return null;

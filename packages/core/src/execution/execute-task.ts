@@ -2,8 +2,10 @@ import { LovageError, show } from '../errors/lovage-error.js';
 import type { TaskRequest } from '../message/task-request.js';
 import { encodeError } from '../payload/error-record.js';
 import { decodeArgs, encodeResult } from '../payload/payload-mapper.js';
+import { DEFAULT_RETRY_POLICY, type RetryPolicy, retries, retryDelay } from '../task/retry-policy.js';
+import { type RetrySignal, isRetrySignal } from '../task/retry-signal.js';
 import { TaskContext, type TaskContextHost } from '../task/task-context.js';
-import type { TaskClass, TaskDefinition } from '../task/task-definition.js';
+import type { TaskClass, TaskDefinition, TaskHooks } from '../task/task-definition.js';
 import type { Outcome } from './outcome.js';
 
 /** Makes the instance that runs a task: the hook for dependency injection. May be asynchronous. */
@@ -16,41 +18,101 @@ export interface ExecutionHost extends TaskContextHost {
   readonly resolver: TaskResolver;
   /** The largest result, in bytes of JSON; null: nobody keeps it, and it is not even encoded. */
   readonly maxResultSize: number | null;
+  /** The task was told to stop and has heard it: a failure now says nothing about the task, which will run again elsewhere. */
+  readonly interrupted: boolean;
 }
 
+/** The instance that runs a task: its class's, or what the resolver made of that. */
+type Instance = TaskHooks & { run(...args: readonly unknown[]): unknown };
+
 /**
- * Runs one call of a task: decodes its arguments, makes the instance, runs it inside its TaskContext, encodes what it returned. The one place
- * where a task's code is called. Total: whatever the task does becomes an Outcome.
+ * Runs one call of a task: makes the instance, decodes the arguments, runs it inside its TaskContext, encodes what it returned, decides whether what it threw is
+ * retried, and tells the instance's hooks. The one place where a task's code is called. Total: whatever the task does becomes an Outcome.
  */
 export async function executeTask(
   request: TaskRequest,
   definition: TaskDefinition,
   host: ExecutionHost,
 ): Promise<Outcome> {
+  let instance: Instance | null = null;
+  // Arguments and results that do not fit will not fit next time either.
+  let isPermanent = false;
   try {
-    const result = await new TaskContext(request, host).run(() => call(request, definition, host.resolver));
-    return {
-      kind: 'success',
-      resultJson: host.maxResultSize === null ? null : encodeResult(definition, result, host.maxResultSize),
-    };
-  } catch (error) {
-    return { kind: 'failure', error: encodeError(error) };
+    const result = await new TaskContext(request, host).run(() => {
+      const made = instanceOf(definition, host.resolver);
+      if (made instanceof Promise) return made.then((ready) => call((instance = ready)));
+      return call((instance = made));
+    });
+    isPermanent = true;
+    const resultJson = host.maxResultSize === null ? null : encodeResult(definition, result, host.maxResultSize);
+    if ((instance as Instance | null)?.onSuccess !== undefined) await observe(instance, 'onSuccess', [result]);
+    return { kind: 'success', resultJson };
+  } catch (thrown) {
+    const { outcome, error } = failureOf(thrown);
+    if (host.interrupted) return outcome;
+    if (outcome.kind === 'failure') await observe(instance, 'onFailure', [error]);
+    else await observe(instance, 'onRetry', [error, { retries: request.retries + 1, delayMs: outcome.delayMs }]);
+    return outcome;
+  }
+
+  // Awaits only what is a promise: a plain task costs no extra turn of the event loop.
+  function call(made: Instance): unknown {
+    isPermanent = true;
+    const args = decodeArgs(definition, request);
+    return args instanceof Promise ? args.then((ready) => run(made, ready)) : run(made, args);
+  }
+
+  function run(made: Instance, args: readonly unknown[]): unknown {
+    isPermanent = false;
+    return made.run(...args);
+  }
+
+  /** What was thrown is retried, if it is to be and still may; else it is how the task ends. */
+  function failureOf(thrown: unknown): { readonly outcome: FailedOutcome; readonly error: unknown } {
+    const asked = isRetrySignal(thrown) ? thrown : null;
+    const policy = definition.retry ?? DEFAULT_RETRY_POLICY;
+    const error = asked === null ? thrown : reasonOf(asked, policy);
+    const isCovered = definition.retry !== null && host.canRetry && !isPermanent && retries(policy, thrown);
+    if (host.interrupted || !(asked !== null || isCovered) || request.retries >= policy.max) {
+      return { outcome: { kind: 'failure', error: encodeError(error) }, error };
+    }
+    const delayMs = asked?.delayMs ?? retryDelay(policy, request.retries, host.runtime.random());
+    return { outcome: { kind: 'retry', error: encodeError(error), delayMs }, error };
+  }
+
+  // In a context of its own, as the run's has ended.
+  async function observe(to: Instance | null, hook: keyof TaskHooks, args: readonly unknown[]): Promise<void> {
+    const hooks = to as Record<string, ((...args: readonly unknown[]) => unknown) | undefined> | null;
+    if (hooks?.[hook] === undefined) return;
+    try {
+      await new TaskContext(request, host).run(() => hooks[hook]?.(...args));
+    } catch (error) {
+      host.log.error(`${hook} of task ${request.task} threw, which changes nothing`, { error });
+    }
   }
 }
 
-// Awaits only what is a promise: a plain task costs no extra turn of the event loop.
-function call(request: TaskRequest, definition: TaskDefinition, resolver: TaskResolver): unknown {
-  const args = decodeArgs(definition, request);
-  const instance = resolver(definition.taskClass);
-  if (args instanceof Promise || instance instanceof Promise) {
-    return Promise.all([args, instance]).then(([ready, made]) => runOf(definition, made).apply(made, ready));
-  }
-  return runOf(definition, instance).apply(instance, args);
+type FailedOutcome = Extract<Outcome, { readonly kind: 'failure' | 'retry' }>;
+
+/** Why the task asked for a retry; where it did not say, the error that it ends with once there are no more. */
+function reasonOf({ cause }: RetrySignal, { max }: RetryPolicy): unknown {
+  return (
+    cause ??
+    new LovageError(
+      'LOVAGE_RETRIES_EXHAUSTED',
+      `the task asked to be retried, which it may be ${max} times; say why with retry({ cause: error })`,
+    )
+  );
 }
 
-function runOf(definition: TaskDefinition, instance: unknown): (...args: unknown[]) => unknown {
+function instanceOf(definition: TaskDefinition, resolver: TaskResolver): Instance | Promise<Instance> {
+  const made = resolver(definition.taskClass);
+  return made instanceof Promise ? made.then((ready) => checked(definition, ready)) : checked(definition, made);
+}
+
+function checked(definition: TaskDefinition, instance: unknown): Instance {
   const run = (instance as { run?: unknown } | null | undefined)?.run;
-  if (typeof run === 'function') return run as (...args: unknown[]) => unknown;
+  if (typeof run === 'function') return instance as Instance;
   throw new LovageError(
     'LOVAGE_TASK_DEFINITION',
     `the app's resolver gave no instance of ${definition.taskClass.name}: expected an object with a method run, got ${show(instance)}`,

@@ -1,6 +1,7 @@
 import { isLovageError } from '../errors/lovage-error.js';
+import { uniqueKey } from '../outbox/unique-key.js';
 import type { Headers, Message } from './message.js';
-import { decodeTask, encodeTask, taskIdOf } from './task-codec.js';
+import { decodeTask, encodeTask, resend, taskIdOf } from './task-codec.js';
 import type { TaskEnvelope } from './task-request.js';
 
 const envelope: TaskEnvelope = {
@@ -19,6 +20,8 @@ const envelope: TaskEnvelope = {
   ignoreResult: null,
   replyTo: null,
   republished: false,
+  unique: null,
+  unknownSince: null,
   origin: '1@host',
   headers: {},
 };
@@ -114,6 +117,7 @@ describe('encodeTask', () => {
     { attempt: 3, retries: 1 },
     { attempt: 2, retries: 2, republished: true },
     { expires: new Date(1_800_000_000_123), eta: new Date(0), priority: 0, shadow: 'short', ignoreResult: false },
+    { unique: { scope: 'running', key: uniqueKey('a', 'b') }, unknownSince: new Date(1_800_000_000_123) },
     { parentId: 'p', rootId: 'r', groupId: 'g', replyTo: 'c', ignoreResult: true },
     { headers: { 'x-my': 'v', tenant: 7, list: [1, 'a', null], table: { a: true } } },
     { id: 'ünï-\ud83d\ude00', task: 'münze.\ud83d\ude00' },
@@ -125,6 +129,21 @@ describe('encodeTask', () => {
       args: [1, { a: 'grün' }],
       kwargs: { k: null },
     });
+  });
+});
+
+describe('resend', () => {
+  it("sends Celery's message once more as it was, without eta and what the broker wrote", () => {
+    const dead = withHeaders({ 'x-death': [{ reason: 'expired' }], 'x-delivery-count': 3, republished: true });
+    const again = resend(dead, { attempt: 4, retries: 2, unknownSince: new Date(0) });
+    const { eta: _eta, ...headers } = fromCelery.headers;
+    expect(again).toStrictEqual({
+      ...fromCelery,
+      headers: { ...headers, retries: 2, attempt: 4, unknown_since: '1970-01-01T00:00:00.000+00:00' },
+    });
+    expect(again.body).toBe(fromCelery.body);
+    const later = resend(again, { attempt: 5, retries: 5, unknownSince: null });
+    expect(later.headers).toStrictEqual({ ...headers, retries: 5 });
   });
 });
 
@@ -146,6 +165,8 @@ describe('decodeTask', () => {
       ignoreResult: false,
       replyTo: '04b932ec-031d-340c-9314-0d6596408c12',
       republished: false,
+      unique: null,
+      unknownSince: null,
       origin: 'gen12499@vm',
       headers: { 'x-my': 'v' },
       args: [2, 2],

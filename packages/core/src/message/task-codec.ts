@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { LovageError, expected, show } from '../errors/lovage-error.js';
+import { parseUniqueHeader, uniqueHeader } from '../outbox/unique-key.js';
 import { isoText, parseIsoDate } from '../payload/iso-date.js';
 import { NAME_LENGTH, isName } from '../payload/name.js';
 import { parseJson } from '../payload/parse-json.js';
@@ -12,9 +13,19 @@ const REPR_LENGTH = 1024;
 
 const EMBED = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}';
 
+/** What one sending of a call says of itself; the next one does not inherit it. */
+const PER_SENDING: ReadonlySet<string> = new Set([
+  'eta',
+  'retries',
+  'attempt',
+  'republished',
+  'unknown_since',
+  '__proto__',
+]);
+
 const NO_HEADERS: Headers = Object.freeze({});
 
-/** The headers of protocol 2 and our own two; every other is the caller's. */
+/** The headers of protocol 2 and our own four; every other is the caller's. */
 const PROTOCOL_HEADERS: ReadonlySet<string> = new Set([
   'lang',
   'task',
@@ -38,6 +49,8 @@ const PROTOCOL_HEADERS: ReadonlySet<string> = new Set([
   'compression',
   'attempt',
   'republished',
+  'unique',
+  'unknown_since',
 ]);
 
 /** What RabbitMQ adds on the way: dead-lettering and delivery counts. Sent on with a retry, `x-death` would stop it as a cycle. */
@@ -51,7 +64,7 @@ export function isReservedHeader(name: string): boolean {
 /**
  * One call as a message of Celery's task protocol 2 (celery/app/amqp.py:as_task_v2), which Celery's workers read too. `argsJson` and
  * `kwargsJson` are the texts of `encodeArgs` and `encodeKwargs`. The protocol's optional headers are there where they say something; beside them `attempt` where that is
- * not `retries`, and `republished` where that is true. Throws LOVAGE_USAGE if one of the caller's headers is reserved.
+ * not `retries`, and `republished`, `unique` and `unknown_since` where there is something to tell. Throws LOVAGE_USAGE if one of the caller's headers is reserved.
  */
 export function encodeTask(envelope: TaskEnvelope, argsJson: string, kwargsJson: string): Message {
   for (const name in envelope.headers) {
@@ -81,6 +94,8 @@ export function encodeTask(envelope: TaskEnvelope, argsJson: string, kwargsJson:
   if (envelope.ignoreResult !== null) headers['ignore_result'] = envelope.ignoreResult;
   if (envelope.attempt !== envelope.retries) headers['attempt'] = envelope.attempt;
   if (envelope.republished) headers['republished'] = true;
+  if (envelope.unique !== null) headers['unique'] = uniqueHeader(envelope.unique);
+  if (envelope.unknownSince !== null) headers['unknown_since'] = isoText(envelope.unknownSince);
   return {
     queue: envelope.queue,
     headers,
@@ -121,11 +136,32 @@ export function decodeTask(message: Message): TaskRequest {
     ignoreResult: typeof headers['ignore_result'] === 'boolean' ? headers['ignore_result'] : null,
     replyTo: message.replyTo,
     republished: headers['republished'] === true,
+    unique: parseUniqueHeader(headers['unique']),
+    unknownSince: instant(headers['unknown_since'], 'the unknown_since header'),
     origin: optionalText(headers['origin']) ?? '',
     headers: callerHeaders(headers),
     args,
     kwargs,
   };
+}
+
+/** What is different when a call is sent once more. */
+export interface Resending {
+  readonly attempt: number;
+  readonly retries: number;
+  readonly unknownSince: Date | null;
+}
+
+/** The same call once more: its body and the sender's headers as they were, without what the broker wrote on the way and without `eta`. */
+export function resend(message: Message, { attempt, retries, unknownSince }: Resending): Message {
+  const headers: Record<string, HeaderValue> = {};
+  for (const [name, value] of Object.entries(message.headers)) {
+    if (!PER_SENDING.has(name) && !BROKER_HEADER.test(name)) headers[name] = value;
+  }
+  headers['retries'] = retries;
+  if (attempt !== retries) headers['attempt'] = attempt;
+  if (unknownSince !== null) headers['unknown_since'] = isoText(unknownSince);
+  return { ...message, headers };
 }
 
 /** The task's id if the message has a usable one, even where `decodeTask` refuses it. */

@@ -1,3 +1,4 @@
+import type { UniqueClaim } from '../outbox/outbox.js';
 import type { Headers } from './message.js';
 
 /** One call of a task without its arguments: what protocol 2's headers and properties carry, in our names. Immutable. */
@@ -29,6 +30,10 @@ export interface TaskEnvelope {
   readonly replyTo: string | null;
   /** A relay, a publisher or a caller may have sent this id before: its record is read before it runs (rule 3). */
   readonly republished: boolean;
+  /** The unique key that the task holds, if any. */
+  readonly unique: Pick<UniqueClaim, 'scope' | 'key'> | null;
+  /** Since when workers have not known the task (rule 12); null: they do, as far as is known. */
+  readonly unknownSince: Date | null;
   /** Who sent it: `pid@host`, for people. */
   readonly origin: string;
   /** The caller's own headers. */

@@ -38,7 +38,7 @@ export class AsyncResult<Result = unknown> {
     this.#source = source;
   }
 
-  /** PENDING means: no record yet, so waiting, running, or unknown. */
+  /** PENDING means: waiting, running, or unknown. A call with `track` (or a countdown, `tx`, `unique`) has a record from the start: `app.results.get(id)` tells it from an unknown id. */
   async state(): Promise<TaskState> {
     const states = await (await this.#source.backend()).states([this.id]);
     return states.get(this.id)?.state ?? 'PENDING';
@@ -71,7 +71,7 @@ export class AsyncResult<Result = unknown> {
     const cause = snapshot.state === 'FAILURE' ? snapshot.error : undefined;
     throw new LovageError(
       'LOVAGE_TASK_FAILED',
-      `task ${record.task} ${this.id} failed: ${cause?.name ?? 'Error'}: ${cause?.message ?? ''}`,
+      `task ${record.task} ${this.id} failed${afterRetries(record)}: ${cause?.name ?? 'Error'}: ${cause?.message ?? ''}`,
       { cause },
     );
   }
@@ -132,6 +132,10 @@ export class AsyncResult<Result = unknown> {
     const message = `task ${this.id} did not end within ${shown}: it may still be waiting or running. Is a worker consuming its queue?`;
     return setTimeout(() => abort.abort(new LovageError('LOVAGE_RESULT_TIMEOUT', message)), limit);
   }
+}
+
+function afterRetries({ retries }: TaskRecord): string {
+  return retries === 0 ? '' : ` after ${retries} ${retries === 1 ? 'retry' : 'retries'}`;
 }
 
 /** What setTimeout takes at most: 24.8 days. */

@@ -1,4 +1,5 @@
-import { LovageError } from '../errors/lovage-error.js';
+import { LovageError, isLovageError } from '../errors/lovage-error.js';
+import { MemoryOutbox, newOutboxStore, type OutboxRecords, type OutboxStore } from '../outbox/memory-outbox.js';
 import { unstorableReason } from '../payload/storable.js';
 import { type Runtime, systemRuntime } from '../runtime/runtime.js';
 import { isFinalState } from '../state/task-state.js';
@@ -21,23 +22,29 @@ interface Waiter {
 interface Store {
   readonly records: Map<string, TaskRecord>;
   readonly waiters: Map<string, Set<Waiter>>;
+  readonly outbox: OutboxStore;
 }
 
 const stores = new Map<string, Store>();
 
 function storeOf(url: string | undefined): Store {
-  const store = (url === undefined ? undefined : stores.get(url)) ?? { records: new Map(), waiters: new Map() };
+  const store = (url === undefined ? undefined : stores.get(url)) ?? {
+    records: new Map(),
+    waiters: new Map(),
+    outbox: newOutboxStore(),
+  };
   if (url !== undefined) stores.set(url, store);
   return store;
 }
 
 /** The result backend of `memory:` URLs, which share their records in one process, and of inline tests. Gone with the process. Keeps the promises of the interface. */
 export class MemoryResultBackend implements ResultBackend {
-  readonly capabilities: ResultBackendCapabilities = {};
+  readonly capabilities: ResultBackendCapabilities;
   /** Waiters live in this process: nothing has to travel. */
   readonly replyChannel = null;
   readonly #records: Store['records'];
   readonly #waiters: Store['waiters'];
+  readonly #outbox: MemoryOutbox;
   /** Those of `#waiters` that wait through this backend. */
   readonly #own = new Set<Waiter>();
   readonly #expiresMs: number;
@@ -46,9 +53,22 @@ export class MemoryResultBackend implements ResultBackend {
 
   /** @param options.url backends of one URL share their records; without one this has its own. */
   constructor(options: { readonly url?: string; readonly expiresMs: number; readonly runtime?: Runtime }) {
-    ({ records: this.#records, waiters: this.#waiters } = storeOf(options.url));
+    const store = storeOf(options.url);
+    ({ records: this.#records, waiters: this.#waiters } = store);
     this.#expiresMs = options.expiresMs;
     this.#runtime = options.runtime ?? systemRuntime;
+    const records: OutboxRecords = {
+      get: (id) => this.#records.get(id),
+      write: (record) => {
+        const result = this.#write(record);
+        if (isLovageError(result)) throw result;
+        return result === 'applied';
+      },
+      reopen: (record) => this.#reopen(record),
+      ended: (id) => this.#wake(id),
+    };
+    this.#outbox = new MemoryOutbox(store.outbox, records, this.#runtime);
+    this.capabilities = { outbox: this.#outbox };
   }
 
   async start(): Promise<void> {
@@ -62,8 +82,10 @@ export class MemoryResultBackend implements ResultBackend {
 
   async commit(completions: readonly Completion[]): Promise<readonly CommitResult[]> {
     const results = completions.map(({ record }) => this.#write(record));
-    completions.forEach(({ record }, index) => {
-      if (results[index] === 'applied' && isFinalState(record.state)) this.#wake(record.id);
+    completions.forEach((completion, index) => {
+      if (results[index] !== 'applied') return;
+      this.#outbox.caused(completion);
+      if (isFinalState(completion.record.state)) this.#wake(completion.record.id);
     });
     return results;
   }
@@ -118,6 +140,7 @@ export class MemoryResultBackend implements ResultBackend {
   }
 
   async expire(limit: number): Promise<number> {
+    this.#outbox.sweep();
     const before = this.#runtime.now() - this.#expiresMs;
     const old = [...this.#records.values()].filter(
       ({ finishedAt }) => finishedAt !== null && finishedAt.getTime() < before,
@@ -139,7 +162,7 @@ export class MemoryResultBackend implements ResultBackend {
 
   #recordOf(write: RecordWrite, stored: TaskRecord | undefined): TaskRecord {
     const now = this.#runtime.now();
-    const { argsJson, kwargsJson, resultJson, progressJson, runtimeMs, ...plain } = write;
+    const { argsJson, kwargsJson, resultJson, progressJson, runtimeMs, due, ...plain } = write;
     return {
       ...plain,
       args: parsed(argsJson) as TaskRecord['args'],
@@ -149,7 +172,20 @@ export class MemoryResultBackend implements ResultBackend {
       createdAt: stored?.createdAt ?? new Date(now),
       startedAt: runtimeMs === null ? (stored?.startedAt ?? null) : new Date(now - runtimeMs),
       finishedAt: isFinalState(write.state) ? new Date(now) : null,
+      scheduledAt: due === null ? null : 'at' in due ? due.at : new Date(now + due.inMs),
+      history: stored?.history ?? [],
     };
+  }
+
+  #reopen(write: RecordWrite): void {
+    const ended = this.#records.get(write.id) as TaskRecord;
+    const { state, attempt, retries, error, worker, finishedAt } = ended;
+    const end = { state, attempt, retries, error, worker, finishedAt: finishedAt as Date };
+    this.#records.set(write.id, {
+      ...this.#recordOf(write, ended),
+      startedAt: null,
+      history: [...ended.history, end],
+    });
   }
 
   #wake(id: string): void {

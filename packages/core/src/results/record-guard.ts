@@ -1,7 +1,7 @@
 import { isFinalState, type TaskState } from '../state/task-state.js';
 
 /** How far a non-final state has come; a state of the user's own counts as running. */
-const RANK: Readonly<Record<string, number>> = { PENDING: 0, RECEIVED: 1, STARTED: 2 };
+const RANK: Readonly<Record<string, number>> = { PENDING: 0, RETRY: 0, RECEIVED: 1, STARTED: 2 };
 const RUNNING = 3;
 
 /** Rule 2: whether a write of `next` applies over what is stored. The in-memory twin of the guard in SQL. */
@@ -10,7 +10,9 @@ export function mayFollow(
   next: { readonly state: TaskState; readonly attempt: number },
 ): boolean {
   if (isFinalState(stored.state) || stored.attempt > next.attempt) return false;
-  return isFinalState(next.state) || stored.attempt < next.attempt || rank(stored.state) <= rank(next.state);
+  if (isFinalState(next.state) || stored.attempt < next.attempt) return true;
+  // Of rank 0 are the states that announce an attempt: it is announced once.
+  return rank(next.state) > 0 && rank(stored.state) <= rank(next.state);
 }
 
 function rank(state: TaskState): number {

@@ -1,4 +1,5 @@
 import type { LovageError } from '../errors/lovage-error.js';
+import type { Outbox, OutboxMessage } from '../outbox/outbox.js';
 import type { StartOptions } from '../transport/transport.js';
 import type { TaskState } from '../state/task-state.js';
 import type { RecordState, RecordWrite, TaskRecord } from './task-record.js';
@@ -6,8 +7,12 @@ import type { RecordState, RecordWrite, TaskRecord } from './task-record.js';
 /** All that one execution leaves behind, committed as one. */
 export interface Completion {
   readonly record: RecordWrite;
-  /** Where the caller listens, to be told once the commit has happened; null: nobody does. */
+  /** Where the caller listens, to be told once a final record is committed; null: nobody does. */
   readonly replyTo: string | null;
+  /** Messages that the commit causes: written to the outbox if, and only if, the record applies (rule 1). Needs the capability `outbox`. */
+  readonly followUps: readonly OutboxMessage[];
+  /** The unique key that this task holds; a final record frees it (scope `finished`: from then on its time runs). null: none. */
+  readonly uniqueKey: string | null;
 }
 
 /**
@@ -30,6 +35,7 @@ export interface TaskFilter {
 /** What only some backends can do. A power that is absent is undefined. */
 export interface ResultBackendCapabilities {
   readonly schema?: SchemaManager;
+  readonly outbox?: Outbox;
 }
 
 /** Creates and upgrades the tables. Connects by itself: it works before `start`, which refuses a schema that does not fit. */
@@ -61,8 +67,9 @@ export interface ResultBackend {
   stop(): Promise<void>;
 
   /**
-   * Writes records, guarded (rule 2): a write applies if the stored record is not final and its attempt is not above the write's; a non-final
-   * write of the same attempt never steps back (RECEIVED after STARTED). One result a completion, in order. Among several of one id the first that applies wins.
+   * Writes records, guarded (rule 2, `mayFollow`): a write applies if the stored record is not final and its attempt is not above the write's; a non-final
+   * write of the same attempt never steps back (RECEIVED after STARTED), and PENDING and RETRY, which announce an attempt that is yet to come,
+   * apply over earlier attempts alone: of two copies that both fail, one causes a retry. What a completion causes is part of the same statement. One result a completion, in order. Among several of one id the first that applies wins.
    * Rejects only when the database cannot be reached (LOVAGE_RESULTS_UNAVAILABLE) or cannot take anything now; then nothing of it need have happened and the
    * same call may be made again. Waiters are told after the commit, never before.
    */

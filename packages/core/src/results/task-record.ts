@@ -1,3 +1,4 @@
+import type { DueTime } from '../outbox/outbox.js';
 import type { TaskState } from '../state/task-state.js';
 
 /** An error as it is stored: JSON alone. `cause` is one more of the same, at most five deep. */
@@ -33,6 +34,20 @@ export interface TaskRecord {
   readonly createdAt: Date;
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
+  /** When it is due, while it waits for that: PENDING with a countdown or an eta, or RETRY. */
+  readonly scheduledAt: Date | null;
+  /** The ends that a requeue took back, oldest first; empty for most. */
+  readonly history: readonly TaskEnd[];
+}
+
+/** An end that a requeue took back. */
+export interface TaskEnd {
+  readonly state: TaskState;
+  readonly attempt: number;
+  readonly retries: number;
+  readonly error: ErrorRecord | null;
+  readonly worker: string | null;
+  readonly finishedAt: Date;
 }
 
 /** How far a task has come, without what it carries. */
@@ -57,4 +72,6 @@ export interface RecordWrite {
   readonly groupId: string | null;
   /** How long the task has run, in milliseconds; null: it has not started. The database's clock less this is started_at. */
   readonly runtimeMs: number | null;
+  /** When it is due, for a state that waits; null: it does not wait. */
+  readonly due: DueTime | null;
 }

@@ -9,6 +9,8 @@ import type { TaskRecord } from './task-record.js';
 export type TaskSnapshot<Result = unknown> =
   | { readonly state: 'PENDING' | 'RECEIVED' | 'STARTED' }
   | { readonly state: 'PROGRESS'; readonly progress: unknown }
+  /** It failed with `error` and is run again at `retryAt`. */
+  | { readonly state: 'RETRY'; readonly error: Error; readonly retryAt: Date | null }
   | { readonly state: 'SUCCESS'; readonly result: Result }
   | { readonly state: 'FAILURE'; readonly error: Error }
   | { readonly state: 'REVOKED'; readonly error: Error };
@@ -24,7 +26,9 @@ export function snapshotOf<Result>(
     case 'SUCCESS':
       return { state: 'SUCCESS', result: decodeResult(definition, record.result) as Result };
     case 'FAILURE':
-      return { state: 'FAILURE', error: record.error === null ? new Error('unknown') : reviveError(record.error) };
+      return { state: 'FAILURE', error: errorOf(record) };
+    case 'RETRY':
+      return { state: 'RETRY', error: errorOf(record), retryAt: record.scheduledAt };
     case 'REVOKED': {
       const reason = record.error?.message ?? 'revoked';
       return {
@@ -39,4 +43,8 @@ export function snapshotOf<Result>(
     default:
       return { state: 'PROGRESS', progress: decodeResult(null, record.progress) };
   }
+}
+
+function errorOf({ error }: TaskRecord): Error {
+  return error === null ? new Error('unknown') : reviveError(error);
 }

@@ -10,3 +10,13 @@ export function parseDuration(value: unknown, what: string): number {
   if (typeof parsed === 'number' && Number.isFinite(parsed) && parsed >= 0) return parsed;
   throw new LovageError('LOVAGE_USAGE', expected(what, "a duration ≥ 0: milliseconds or a string such as '5m'", value));
 }
+
+/** A hundred years: later than any message is worth keeping. */
+const LONGEST_DELAY_MS = 36_500 * 24 * 3_600_000;
+
+/** A duration after which something is to be sent: at most 36500d. Throws as `parseDuration`. */
+export function parseDelay(value: unknown, what: string): number {
+  const delay = parseDuration(value, what);
+  if (delay <= LONGEST_DELAY_MS) return delay;
+  throw new LovageError('LOVAGE_USAGE', expected(what, 'a duration of at most 36500d', value));
+}

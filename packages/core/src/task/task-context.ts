@@ -1,8 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { resultsNotConfigured } from '../config/not-configured.js';
 import { LovageError } from '../errors/lovage-error.js';
 import type { TaskRequest } from '../message/task-request.js';
 import { encodeWire } from '../payload/wire-value.js';
+import { type Duration, parseDelay } from '../runtime/duration.js';
 import type { Runtime } from '../runtime/runtime.js';
+import { RetrySignal } from './retry-signal.js';
 import type { TaskLogger } from './task-logger.js';
 
 /** What the one who runs a task gives its context. Members may be getters: they are read only when the task asks. */
@@ -10,8 +13,17 @@ export interface TaskContextHost {
   readonly signal: AbortSignal;
   readonly log: TaskLogger;
   readonly runtime: Runtime;
+  /** false: the app stores nothing, so that no retry could be kept. */
+  readonly canRetry: boolean;
   /** Writes progress; called at most once a second. */
   reportProgress(json: string): void;
+}
+
+export interface RetryNowOptions {
+  /** How long to wait, in place of the policy's back-off; at most 36500d. */
+  readonly countdown?: Duration;
+  /** Why: stored with the record, and the task's error once the retries are used up. */
+  readonly cause?: unknown;
 }
 
 const PROGRESS_INTERVAL_MS = 1000;
@@ -119,6 +131,20 @@ export class TaskContext {
    */
   get progress(): (value: unknown) => void {
     return (value) => this.#report(encodeWire(value, { what: 'progress' }));
+  }
+
+  /**
+   * Ends this run and has the task run again: `throw`s, so that nothing after it happens. The policy of @Task says how long it waits (unless `countdown` does) and
+   * how often; a task without one has the defaults (3 retries, 1 s doubling). Once they are used up the task ends FAILURE with `cause`, or else LOVAGE_RETRIES_EXHAUSTED.
+   *
+   * @throws LOVAGE_USAGE for a wrong countdown; LOVAGE_RESULTS_NOT_CONFIGURED in an app without results: the retry would be nowhere.
+   * @example
+   * if (response.status === 429) TaskContext.current().retry({ countdown: '30s', cause: new Error('asked to wait') });
+   */
+  retry(options: RetryNowOptions = {}): never {
+    if (!this.#host.canRetry) throw resultsNotConfigured('a retry is kept in the outbox, beside the results');
+    const { countdown, cause } = options;
+    throw new RetrySignal(countdown === undefined ? null : parseDelay(countdown, 'countdown'), cause);
   }
 
   #report(json: string): void {

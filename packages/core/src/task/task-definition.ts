@@ -1,3 +1,5 @@
+import type { RetryOptions, RetryPolicy } from './retry-policy.js';
+
 /** A class whose instances run a task. */
 export type TaskClass<Args extends readonly never[] = readonly never[], Result = unknown> = abstract new (
   ...dependencies: never[]
@@ -19,6 +21,28 @@ export interface TaskOptions {
   readonly ignoreResult?: boolean;
   /** The names of `run`'s parameters, in order, for callers that pass keyword arguments (Python). */
   readonly params?: readonly string[];
+  /** When the task is run again after it threw. Without it: never, unless the task asks (`TaskContext.retry`). */
+  readonly retry?: RetryOptions;
+}
+
+/**
+ * What a task class may have beside `run`. Called in the worker inside the task's context and awaited, before the end is committed: like `run` itself, more than
+ * once if the task runs more than once. What they throw is logged and changes nothing. Not called for a task that never ran.
+ */
+export interface TaskHooks<Result = unknown> {
+  /** The task returned, and its result can be stored. */
+  onSuccess?(result: Result): unknown;
+  /** The task failed for good. */
+  onFailure?(error: unknown): unknown;
+  /** The task failed and will be run again. */
+  onRetry?(error: unknown, next: NextRetry): unknown;
+}
+
+/** The run that follows a failed one. */
+export interface NextRetry {
+  /** Which retry it is, from 1. */
+  readonly retries: number;
+  readonly delayMs: number;
 }
 
 /** A DTO class: what class-transformer revives. */
@@ -53,4 +77,6 @@ export interface TaskDefinition {
   /** By position; null where nothing is declared (plain JSON and the wire's tags). */
   readonly argTypes: readonly (ValueType | null)[];
   readonly resultType: ValueType | null;
+  /** null: a failure is final. */
+  readonly retry: RetryPolicy | null;
 }

@@ -66,7 +66,7 @@ describe('@Task', () => {
   it.each([
     [
       { nam: 'x' },
-      "@Task of class Bad: 'nam' is not an option (did you mean 'name'?); the options are name, queue, ignoreResult, params",
+      "@Task of class Bad: 'nam' is not an option (did you mean 'name'?); the options are name, queue, ignoreResult, params, retry",
     ],
     [{ name: 'a b' }, '@Task of class Bad: expected name to be 1 to 255 characters without white space, got "a b"'],
     [{ ignoreResult: 1 }, '@Task of class Bad: expected ignoreResult to be true or false, got 1'],

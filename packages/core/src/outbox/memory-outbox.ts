@@ -1,0 +1,237 @@
+import { LovageError } from '../errors/lovage-error.js';
+import type { Completion } from '../results/result-backend.js';
+import type { RecordWrite, TaskRecord } from '../results/task-record.js';
+import type { Runtime } from '../runtime/runtime.js';
+import { isFinalState } from '../state/task-state.js';
+import {
+  OUTBOX_LEASE_MS,
+  type DueTime,
+  type EnqueueResult,
+  type Outbox,
+  type OutboxCall,
+  type OutboxClaim,
+  type OutboxMessage,
+  type OutboxWatch,
+  type ScheduledFilter,
+  type ScheduledTask,
+  type TransactionClient,
+  type UniqueClaim,
+  type UniqueHold,
+} from './outbox.js';
+import { parseUniqueHeader } from './unique-key.js';
+
+interface OutboxRow {
+  readonly message: OutboxMessage;
+  readonly eta: number | null;
+  readonly createdAt: number;
+  /** Before it nobody may claim the row. */
+  dueAt: number;
+}
+
+interface UniqueRow extends UniqueClaim {
+  readonly taskId: string;
+  expiresAt: number;
+}
+
+/** What the outboxes of one URL share. */
+export interface OutboxStore {
+  readonly rows: Map<string, OutboxRow>;
+  readonly uniqueKeys: Map<string, UniqueRow>;
+  readonly watchers: Set<() => void>;
+}
+
+export function newOutboxStore(): OutboxStore {
+  return { rows: new Map(), uniqueKeys: new Map(), watchers: new Set() };
+}
+
+/** What the outbox needs of the records beside it. Each call is part of one commit, as nothing here awaits. */
+export interface OutboxRecords {
+  get(id: string): TaskRecord | undefined;
+  /** Writes, guarded; true: it applied. Throws LOVAGE_RESULT_NOT_STORABLE, and has written nothing then. */
+  write(record: RecordWrite): boolean;
+  /** Takes a final record back. */
+  reopen(record: RecordWrite): void;
+  /** A final record is there: tells who waits. */
+  ended(id: string): void;
+}
+
+/** How soon a row is due for those who watch to be told of it; they poll as often. */
+const SOON_MS = 1_000;
+const DEFAULT_LIMIT = 100;
+
+/** The outbox of the in-memory result backend. Gone with the process. */
+export class MemoryOutbox implements Outbox {
+  readonly #store: OutboxStore;
+  readonly #records: OutboxRecords;
+  readonly #runtime: Runtime;
+
+  constructor(store: OutboxStore, records: OutboxRecords, runtime: Runtime) {
+    this.#store = store;
+    this.#records = records;
+    this.#runtime = runtime;
+  }
+
+  async enqueue(
+    calls: readonly OutboxCall[],
+    { tx = null }: { readonly tx?: TransactionClient | null } = {},
+  ): Promise<readonly EnqueueResult[]> {
+    if (tx !== null) {
+      throw new LovageError(
+        'LOVAGE_DRIVER',
+        'with({ tx }) needs results in PostgreSQL: those in memory are part of no transaction',
+      );
+    }
+    return calls.map((call) => this.#enqueue(call));
+  }
+
+  async requeue({ record, ...message }: OutboxCall): Promise<boolean> {
+    if (record === null) return false;
+    const stored = this.#records.get(record.id);
+    if (stored?.state !== 'FAILURE' || stored.attempt !== record.attempt - 1) return false;
+    this.#records.reopen(record);
+    this.#insert(message);
+    return true;
+  }
+
+  async claim(limit: number): Promise<OutboxClaim> {
+    const now = this.#runtime.now();
+    const rows = [...this.#store.rows.values()].sort((a, b) => a.dueAt - b.dueAt);
+    const due = rows.filter(({ dueAt }) => dueAt <= now).slice(0, limit);
+    for (const row of due) row.dueAt = now + OUTBOX_LEASE_MS;
+    const next = rows.find(({ dueAt }) => dueAt > now && dueAt !== now + OUTBOX_LEASE_MS);
+    return {
+      messages: due.map(({ message }) => message),
+      nextDueMs: next === undefined ? null : next.dueAt - now,
+      now,
+    };
+  }
+
+  async remove(rowIds: readonly string[]): Promise<void> {
+    for (const rowId of rowIds) this.#store.rows.delete(rowId);
+  }
+
+  async release(holds: readonly UniqueHold[]): Promise<void> {
+    for (const { key, taskId } of holds) {
+      if (this.#store.uniqueKeys.get(key)?.taskId === taskId) this.#store.uniqueKeys.delete(key);
+    }
+  }
+
+  watch(onWake: () => void): OutboxWatch {
+    // Wrapped, so that two watches of one function are two.
+    const watcher = (): void => onWake();
+    this.#store.watchers.add(watcher);
+    return {
+      stop: async () => {
+        this.#store.watchers.delete(watcher);
+      },
+    };
+  }
+
+  async scheduled({ ids, task, queue, limit = DEFAULT_LIMIT }: ScheduledFilter): Promise<readonly ScheduledTask[]> {
+    return [...this.#store.rows.values()]
+      .flatMap((row) => (row.eta === null ? [] : [{ ...row, eta: row.eta }]))
+      .filter(({ message }) => ids === undefined || ids.includes(message.taskId))
+      .filter(({ message }) => task === undefined || message.task === task)
+      .filter(({ message }) => queue === undefined || message.message.queue === queue)
+      .sort((a, b) => a.eta - b.eta)
+      .slice(0, limit)
+      .map(({ message: { taskId: id, task: name, message }, eta, createdAt }) => ({
+        id,
+        task: name,
+        queue: message.queue,
+        eta: new Date(eta),
+        retries: Number(message.headers['retries'] ?? 0),
+        argsText: typeof message.headers['argsrepr'] === 'string' ? message.headers['argsrepr'] : '',
+        createdAt: new Date(createdAt),
+      }));
+  }
+
+  async cancel(taskIds: readonly string[]): Promise<readonly string[]> {
+    const rows = [...this.#store.rows.values()].filter(
+      ({ eta, message }) => eta !== null && taskIds.includes(message.taskId),
+    );
+    return [...new Set(rows.filter((row) => this.#cancel(row.message)).map(({ message }) => message.taskId))];
+  }
+
+  /** The part of a commit that is not its record: what an applied completion causes. */
+  caused({ record, followUps, uniqueKey }: Completion): void {
+    for (const message of followUps) this.#insert(message);
+    if (uniqueKey !== null && isFinalState(record.state)) this.#endUnique(uniqueKey, record.id);
+  }
+
+  /** Forgets the keys whose time has run out. */
+  sweep(): void {
+    for (const [key, { expiresAt }] of this.#store.uniqueKeys) {
+      if (expiresAt <= this.#runtime.now()) this.#store.uniqueKeys.delete(key);
+    }
+  }
+
+  #enqueue(call: OutboxCall): EnqueueResult {
+    const { record, unique, taskId } = call;
+    const now = this.#runtime.now();
+    const holder = unique === null ? undefined : this.#store.uniqueKeys.get(unique.key);
+    if (holder !== undefined && holder.expiresAt > now) return { taskId: holder.taskId, written: false };
+    if (record !== null && (this.#records.get(taskId) !== undefined || !this.#records.write(record))) {
+      return { taskId, written: false };
+    }
+    if (unique !== null) {
+      const expiresAt = (this.#dueAt(call.due) ?? now) + unique.ttlMs;
+      this.#store.uniqueKeys.set(unique.key, { ...unique, taskId, expiresAt });
+    }
+    this.#insert(call);
+    return { taskId, written: true };
+  }
+
+  #insert({ rowId, taskId, task, message, due }: OutboxMessage): void {
+    const now = this.#runtime.now();
+    const dueAt = this.#dueAt(due);
+    this.#store.rows.set(rowId, {
+      message: { rowId, taskId, task, message, due },
+      eta: due !== null && 'inMs' in due && due.inMs === 0 ? null : dueAt,
+      dueAt: dueAt ?? now + OUTBOX_LEASE_MS,
+      createdAt: now,
+    });
+    if (dueAt !== null && dueAt < now + SOON_MS) for (const wake of [...this.#store.watchers]) wake();
+  }
+
+  #dueAt(due: DueTime | null): number | null {
+    if (due === null) return null;
+    return 'at' in due ? due.at.getTime() : this.#runtime.now() + due.inMs;
+  }
+
+  #cancel({ rowId, taskId, task, message }: OutboxMessage): boolean {
+    this.#store.rows.delete(rowId);
+    const stored = this.#records.get(taskId);
+    const unique = parseUniqueHeader(message.headers['unique']);
+    if (unique !== null) this.#endUnique(unique.key, taskId);
+    const retries = Number(message.headers['retries'] ?? 0);
+    const applied = this.#records.write({
+      id: taskId,
+      task,
+      state: 'REVOKED',
+      attempt: Number(message.headers['attempt'] ?? retries),
+      argsJson: stored === undefined ? null : JSON.stringify(stored.args),
+      kwargsJson: stored === undefined ? null : JSON.stringify(stored.kwargs),
+      resultJson: null,
+      error: { type: 'TaskRevokedError', message: 'cancelled', stack: null, code: 'LOVAGE_TASK_REVOKED' },
+      progressJson: null,
+      retries,
+      queue: message.queue,
+      worker: null,
+      parentId: stored?.parentId ?? null,
+      rootId: stored?.rootId ?? taskId,
+      groupId: stored?.groupId ?? null,
+      runtimeMs: null,
+      due: null,
+    });
+    if (applied) this.#records.ended(taskId);
+    return applied;
+  }
+
+  #endUnique(key: string, taskId: string): void {
+    const row = this.#store.uniqueKeys.get(key);
+    if (row?.taskId !== taskId) return;
+    if (row.scope === 'finished') row.expiresAt = this.#runtime.now() + row.ttlMs;
+    else this.#store.uniqueKeys.delete(key);
+  }
+}
