@@ -101,11 +101,16 @@ export function retryDelay(policy: RetryPolicy, done: number, random: number): n
   return Math.round(policy.jitter ? delay * (0.5 + random / 2) : delay);
 }
 
+// What throws when it is looked at matches nothing.
 function isMatch(match: ErrorMatch, error: unknown): boolean {
-  if (typeof match !== 'string') return error instanceof match;
-  if (typeof error !== 'object' || error === null) return false;
-  const { name, code } = error as { readonly name?: unknown; readonly code?: unknown };
-  return name === match || code === match;
+  try {
+    if (typeof match !== 'string') return error instanceof match;
+    if (typeof error !== 'object' || error === null) return false;
+    const { name, code } = error as { readonly name?: unknown; readonly code?: unknown };
+    return name === match || code === match;
+  } catch {
+    return false;
+  }
 }
 
 function matchesProblem(value: unknown): string | null {

@@ -14,6 +14,11 @@ export class RetrySignal extends Error {
   }
 }
 
+/** Total: a task may throw a Proxy that throws when it is looked at. */
 export function isRetrySignal(value: unknown): value is RetrySignal {
-  return typeof value === 'object' && value !== null && BRAND in value;
+  try {
+    return typeof value === 'object' && value !== null && BRAND in value;
+  } catch {
+    return false;
+  }
 }
