@@ -1,6 +1,7 @@
 import {
   completionOf,
   draftOf,
+  keepsResult,
   leavesRecord,
   noteOf,
   type CommitResult,
@@ -27,6 +28,8 @@ export interface ExecutionContext {
   readonly maxSize: number;
   /** false: the app has no results. */
   readonly stores: boolean;
+  /** What is to be sent later, or with a commit, can be kept. */
+  readonly canRetry: boolean;
   logOf(request: TaskRequest): TaskLogger;
   /** A state on the way, to be written if it can be. */
   note(completion: Completion): void;
@@ -42,7 +45,8 @@ export type ExecutionPhase = 'waiting' | 'running' | 'committing' | 'settled' | 
 /** One task held by this worker, from its admission until its deliveries are settled. */
 export class Execution implements ExecutionHost, Commitment {
   readonly request: TaskRequest;
-  readonly definition: TaskDefinition;
+  /** null: this worker does not know the task, which is not run. */
+  readonly definition: TaskDefinition | null;
   phase: ExecutionPhase = 'waiting';
   readonly #context: ExecutionContext;
   readonly #intake: Intake;
@@ -57,7 +61,7 @@ export class Execution implements ExecutionHost, Commitment {
 
   constructor(
     held: Held,
-    task: { readonly request: TaskRequest; readonly definition: TaskDefinition },
+    task: { readonly request: TaskRequest; readonly definition: TaskDefinition | null },
     context: ExecutionContext,
   ) {
     this.#intake = held.intake;
@@ -93,13 +97,12 @@ export class Execution implements ExecutionHost, Commitment {
     return this.#startedAt === null ? null : this.#context.runtime.monotonic() - this.#startedAt;
   }
 
-  /** Something of this task is stored. */
-  get isRecorded(): boolean {
-    return leavesRecord(this.request, this.definition);
+  get canRetry(): boolean {
+    return this.#context.canRetry;
   }
 
   get maxResultSize(): number | null {
-    return this.#context.stores && this.isRecorded ? this.#context.maxSize : null;
+    return this.#context.stores && keepsResult(this.request, this.definition) ? this.#context.maxSize : null;
   }
 
   /** The task was told to stop and has heard it: a failure now says nothing about the task. */
@@ -133,16 +136,17 @@ export class Execution implements ExecutionHost, Commitment {
     if (this.phase === 'running') this.note('PROGRESS', json);
   }
 
-  /** Writes a state on the way, unless nothing of this task is stored. */
+  /** Writes a state on the way, unless nobody wants to know. */
   note(state: TaskState, progressJson: string | null = null): void {
-    if (!this.isRecorded) return;
+    if (!keepsResult(this.request, this.definition)) return;
     this.#context.note(noteOf(this.#draft(), state, { runtimeMs: this.runtimeMs, progressJson }));
   }
 
-  /** The task has ended; its completion is to be committed. */
-  end(outcome: Outcome): void {
-    this.#completion = completionOf(this.#draft(), outcome, this.runtimeMs);
+  /** The task has ended; its completion is to be committed. False: it leaves nothing behind. */
+  end(outcome: Outcome): boolean {
+    this.#completion = completionOf(this.#draft(), outcome, { runtimeMs: this.runtimeMs, uuid: this.runtime.uuid });
     this.phase = 'committing';
+    return this.#context.stores && leavesRecord(this.request, this.definition, outcome);
   }
 
   /** Its own delivery came through this intake. */
@@ -173,6 +177,7 @@ export class Execution implements ExecutionHost, Commitment {
   }
 
   #draft(): CompletionDraft {
-    return (this.#drafted ??= draftOf(this.request, this.#context));
+    const { worker, maxSize } = this.#context;
+    return (this.#drafted ??= draftOf(this.request, { worker, maxSize, message: this.#delivery.message }));
   }
 }

@@ -9,6 +9,7 @@ import {
   type EventSink,
   type Message,
   type Outcome,
+  type Runtime,
   type TaskRegistry,
   type TaskRequest,
 } from '@lovage/core';
@@ -24,8 +25,16 @@ export interface LostMessagesOptions {
   readonly committer: Committer | null;
   readonly deadLetters: DeadLetters;
   readonly events: EventSink;
+  readonly runtime: Runtime;
   readonly worker: string;
   readonly maxSize: number;
+}
+
+interface LostTask {
+  readonly request: TaskRequest;
+  readonly message: Message;
+  /** Why the broker took it out of its queue. */
+  readonly lost: string;
 }
 
 /**
@@ -46,21 +55,23 @@ export class LostMessages {
   #take(held: Held): void {
     const { queue } = held.intake;
     const { committer, tasks, deadLetters } = this.#options;
-    const lost = lossOf(held.delivery.message);
-    const request = readTask({ ...held.delivery.message, queue });
+    const message = { ...held.delivery.message, queue };
+    const lost = lossOf(message);
+    const request = readTask(message);
     if (typeof request === 'string')
       return deadLetters.push({ held, id: null, reason: `${reasonText(lost)}; and it cannot be read: ${request}` });
     const letter = { held, id: request.id, reason: reasonText(lost) };
-    const recorded = leavesRecord(request, tasks.get(request.task));
+    const recorded = leavesRecord(request, tasks.get(request.task) ?? null);
     // Without the broker's word on it somebody put the message here by hand: that ends no task.
     if (committer === null || !recorded || lost === null) return deadLetters.push(letter);
-    this.#record(request, lost, () => deadLetters.push(letter));
+    this.#record({ request, message, lost }, () => deadLetters.push(letter));
   }
 
-  #record(request: TaskRequest, lost: string, done: () => void): void {
-    const { events, worker, maxSize, committer } = this.#options;
+  #record({ request, message, lost }: LostTask, done: () => void): void {
+    const { events, runtime, worker, maxSize, committer } = this.#options;
+    const draft = draftOf(request, { worker, maxSize, message });
     const commitment = {
-      completion: completionOf(draftOf(request, { worker, maxSize }), outcomeOf(request, lost), null),
+      completion: completionOf(draft, outcomeOf(request, lost), { runtimeMs: null, uuid: runtime.uuid }),
       settled: (result: unknown) => {
         if (result === 'applied') announce(events, request, commitment.completion);
         else if (isLovageError(result))

@@ -10,6 +10,7 @@ import {
   type ResultBackend,
   type Runtime,
   type Settings,
+  type TaskDefinition,
   type TaskLogger,
   type RecordState,
   type TaskRegistry,
@@ -87,6 +88,7 @@ export class Pipeline {
       resolver: options.resolver,
       maxSize: settings.results?.maxSize ?? Infinity,
       stores: results !== null,
+      canRetry: results?.capabilities.outbox !== undefined,
       logOf: options.logOf,
       note: (completion) => this.committer?.note(completion),
       settled: (execution, result) => this.#settled(execution, result),
@@ -200,13 +202,14 @@ export class Pipeline {
 
   #outcomeOf(execution: Execution): Promise<Outcome> | Outcome {
     const { events, settings, runtime } = this.#options;
-    const { request, definition } = execution;
+    const { request } = execution;
     // It may have waited long for its slot.
     if (hasExpired(request, runtime.now())) return { kind: 'revoked', reason: 'expired' };
     execution.begin();
     if (settings.worker.trackStarted) execution.note('STARTED');
     if (events.has('task:started')) events.emit('task:started', { request });
-    return executeTask(request, definition, execution);
+    // Only what this worker knows is put in a slot.
+    return executeTask(request, execution.definition as TaskDefinition, execution);
   }
 
   #interrupt(execution: Execution): void {
@@ -215,9 +218,8 @@ export class Pipeline {
   }
 
   #end(execution: Execution, outcome: Outcome): void {
-    execution.end(outcome);
-    if (this.committer === null || !execution.isRecorded) this.#settled(execution, 'applied');
-    else this.committer.push(execution);
+    if (execution.end(outcome)) this.committer?.push(execution);
+    else this.#settled(execution, 'applied');
   }
 
   #settled(execution: Execution, result: CommitResult): void {

@@ -183,6 +183,7 @@ export class Worker {
       committer,
       deadLetters,
       events,
+      runtime,
       worker,
       maxSize: settings.results?.maxSize ?? Infinity,
     });
