@@ -51,6 +51,9 @@ export interface SenderHost {
   replyTo(): string | null;
 }
 
+/** What stands where text could not be stored (`sanitizeJson`). */
+const REPLACEMENT = '\ufffd';
+
 const ORIGIN = `${process.pid}@${hostname()}`;
 
 /** Turns calls into messages and sends them. */
@@ -109,13 +112,29 @@ export class TaskSender {
     if (record === undefined || state !== REQUEUE.from) throw notRequeuable(id, `it is ${state ?? 'unknown'}`);
     const { args, kwargs, task, queue, rootId } = record;
     if (args === null || kwargs === null) throw notRequeuable(id, 'its arguments were too large to be stored');
+    const [argsJson, kwargsJson] = [JSON.stringify(args), JSON.stringify(kwargs)];
+    if (`${argsJson}${kwargsJson}`.includes(REPLACEMENT)) {
+      throw notRequeuable(
+        id,
+        'its arguments held characters that PostgreSQL cannot store, and were stored without them',
+      );
+    }
     const definition = this.#host.find(task) ?? null;
     const attempt = record.attempt + 1;
     const common = this.#common({ name: task, definition }, {}, queue);
     const message = encodeTask(
-      { ...common, id, rootId, parentId: record.parentId, groupId: record.groupId, attempt, republished: true },
-      JSON.stringify(args),
-      JSON.stringify(kwargs),
+      {
+        ...common,
+        id,
+        rootId,
+        parentId: record.parentId,
+        groupId: record.groupId,
+        attempt,
+        republished: true,
+        tracked: true,
+      },
+      argsJson,
+      kwargsJson,
     );
     const outbox = await this.#outbox(null);
     if (outbox === null) throw notRequeuable(id, 'this app runs its tasks inline (app.testing)');
@@ -223,6 +242,7 @@ export class TaskSender {
       // An id that the caller chose may have been sent before: the worker looks it up (rule 3).
       republished: options.id !== undefined,
       unique: uniqueClaimOf(target.name, options),
+      tracked: needsOutbox(options) && (target.definition?.ignoreResult !== true || options.unique !== undefined),
       unknownSince: null,
       origin: ORIGIN,
       headers: options.headers ?? {},

@@ -23,6 +23,7 @@ const request: TaskRequest = {
   replyTo: null,
   republished: false,
   unique: null,
+  tracked: false,
   unknownSince: null,
   origin: 'test',
   headers: {},

@@ -25,7 +25,7 @@ const PER_SENDING: ReadonlySet<string> = new Set([
 
 const NO_HEADERS: Headers = Object.freeze({});
 
-/** The headers of protocol 2 and our own four; every other is the caller's. */
+/** The headers of protocol 2 and our own five; every other is the caller's. */
 const PROTOCOL_HEADERS: ReadonlySet<string> = new Set([
   'lang',
   'task',
@@ -50,6 +50,7 @@ const PROTOCOL_HEADERS: ReadonlySet<string> = new Set([
   'attempt',
   'republished',
   'unique',
+  'tracked',
   'unknown_since',
 ]);
 
@@ -64,7 +65,7 @@ export function isReservedHeader(name: string): boolean {
 /**
  * One call as a message of Celery's task protocol 2 (celery/app/amqp.py:as_task_v2), which Celery's workers read too. `argsJson` and
  * `kwargsJson` are the texts of `encodeArgs` and `encodeKwargs`. The protocol's optional headers are there where they say something; beside them `attempt` where that is
- * not `retries`, and `republished`, `unique` and `unknown_since` where there is something to tell. Throws LOVAGE_USAGE if one of the caller's headers is reserved.
+ * not `retries`, and `republished`, `unique`, `tracked` and `unknown_since` where there is something to tell. Throws LOVAGE_USAGE if one of the caller's headers is reserved.
  */
 export function encodeTask(envelope: TaskEnvelope, argsJson: string, kwargsJson: string): Message {
   for (const name in envelope.headers) {
@@ -95,6 +96,7 @@ export function encodeTask(envelope: TaskEnvelope, argsJson: string, kwargsJson:
   if (envelope.attempt !== envelope.retries) headers['attempt'] = envelope.attempt;
   if (envelope.republished) headers['republished'] = true;
   if (envelope.unique !== null) headers['unique'] = uniqueHeader(envelope.unique);
+  if (envelope.tracked) headers['tracked'] = true;
   if (envelope.unknownSince !== null) headers['unknown_since'] = isoText(envelope.unknownSince);
   return {
     queue: envelope.queue,
@@ -137,6 +139,7 @@ export function decodeTask(message: Message): TaskRequest {
     replyTo: message.replyTo,
     republished: headers['republished'] === true,
     unique: parseUniqueHeader(headers['unique']),
+    tracked: headers['tracked'] === true,
     unknownSince: instant(headers['unknown_since'], 'the unknown_since header'),
     origin: optionalText(headers['origin']) ?? '',
     headers: callerHeaders(headers),

@@ -32,6 +32,8 @@ export interface TaskEnvelope {
   readonly republished: boolean;
   /** The unique key that the task holds, if any. */
   readonly unique: Pick<UniqueClaim, 'scope' | 'key'> | null;
+  /** Its record was written with the call, so that its end is recorded whatever the worker's own code says of results. */
+  readonly tracked: boolean;
   /** Since when workers have not known the task (rule 12); null: they do, as far as is known. */
   readonly unknownSince: Date | null;
   /** Who sent it: `pid@host`, for people. */
