@@ -1,13 +1,13 @@
 // @ts-check
 'use strict';
 
-// npm run bench [-- OPTIONS]: installs and builds what is missing, then measures with services that are up; see benchmarks/README.md.
+// npm run bench [-- [outbox] OPTIONS]: installs and builds what is missing, then measures with services that are up; see benchmarks/README.md.
 const path = require('node:path');
 const { ROOT, ensureBuilt } = require('./ensure-installed.js');
 const { withServices } = require('./services/with-services.js');
 
 ensureBuilt();
 process.chdir(path.join(ROOT, 'benchmarks'));
-void withServices(({ run }) =>
-  run(process.execPath, ['--import', 'jiti/register', 'throughput.ts', ...process.argv.slice(2)]),
-);
+const options = process.argv.slice(2);
+const programme = options[0] === 'outbox' ? `${options.shift()}.ts` : 'throughput.ts';
+void withServices(({ run }) => run(process.execPath, ['--import', 'jiti/register', programme, ...options]));
