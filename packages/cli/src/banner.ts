@@ -5,8 +5,8 @@ import { cliVersion } from './cli-version.js';
 import { alignColumns } from './table.js';
 import type { Colors } from './terminal.js';
 
-/** What a worker is about to do. Passwords are masked. */
-export interface Banner {
+/** What is about to run, and where. Passwords are masked. */
+export interface ServiceBanner {
   readonly version: string;
   readonly app: string;
   readonly host: string;
@@ -14,16 +14,19 @@ export interface Banner {
   readonly broker: string;
   /** null: nothing is stored. */
   readonly results: string | null;
+}
+
+/** What a worker is about to do. */
+export interface WorkerBanner extends ServiceBanner {
   readonly queues: readonly string[];
   readonly concurrency: number;
   readonly prefetch: number;
   readonly tasks: readonly string[];
 }
 
-/** Reads the app and the worker's options; connects to nothing. LOVAGE_USAGE for a number that cannot be. */
-export function bannerOf({ settings, tasks }: LoadedApp, options: WorkerOptions): Banner {
+/** Reads the app; connects to nothing. */
+export function serviceBannerOf({ settings }: LoadedApp): ServiceBanner {
   const { broker, results } = settings;
-  const { concurrency, prefetch } = resolveLimits(options, settings);
   return {
     version: cliVersion(),
     app: settings.name,
@@ -31,6 +34,15 @@ export function bannerOf({ settings, tasks }: LoadedApp, options: WorkerOptions)
     pid: process.pid,
     broker: broker.urls.map(maskUrl).join(', ') || 'a transport of the app’s own',
     results: results === null ? null : results.url === '' ? 'a backend of the app’s own' : maskUrl(results.url),
+  };
+}
+
+/** Reads the app and the worker's options; connects to nothing. LOVAGE_USAGE for a number that cannot be. */
+export function workerBannerOf(loaded: LoadedApp, options: WorkerOptions): WorkerBanner {
+  const { settings, tasks } = loaded;
+  const { concurrency, prefetch } = resolveLimits(options, settings);
+  return {
+    ...serviceBannerOf(loaded),
     queues: options.queues ?? workerQueues(settings, tasks.list()),
     concurrency,
     prefetch,
@@ -38,24 +50,34 @@ export function bannerOf({ settings, tasks }: LoadedApp, options: WorkerOptions)
   };
 }
 
-/** The banner for a person. */
-export function describeBanner(banner: Banner, colors: Colors): string[] {
-  const rows = alignColumns([
-    [colors.dim('app'), banner.app],
-    [colors.dim('broker'), banner.broker],
-    [colors.dim('results'), banner.results ?? 'none: results are not stored'],
-    [colors.dim('queues'), banner.queues.join(', ')],
-    [colors.dim('concurrency'), `${banner.concurrency} (prefetch ${banner.prefetch})`],
-    ...(banner.tasks.length === 0 ? [''] : banner.tasks).map((task, index) => [
+/** The rows of a worker's banner that are its own. */
+export function workerRows({ queues, concurrency, prefetch, tasks }: WorkerBanner, colors: Colors): string[][] {
+  return [
+    [colors.dim('queues'), queues.join(', ')],
+    [colors.dim('concurrency'), `${concurrency} (prefetch ${prefetch})`],
+    ...(tasks.length === 0 ? [''] : tasks).map((task, index) => [
       index === 0 ? colors.dim('tasks') : '',
       task === '' ? colors.yellow('none: name their packages with app.autodiscover([…])') : colors.cyan(task),
     ]),
+  ];
+}
+
+/** The banner for a person. `rows` follow those that every service has. */
+export function describeBanner(
+  banner: ServiceBanner,
+  { rows, colors }: { readonly rows: readonly (readonly string[])[]; readonly colors: Colors },
+): string[] {
+  const lines = alignColumns([
+    [colors.dim('app'), banner.app],
+    [colors.dim('broker'), banner.broker],
+    [colors.dim('results'), banner.results ?? 'none: results are not stored'],
+    ...rows,
   ]);
   return [
     '',
     ` ${colors.bold(colors.green('lovage'))} ${banner.version}  ${colors.dim(`${banner.host}:${banner.pid}`)}`,
     '',
-    ...rows.map((row) => `   ${row}`),
+    ...lines.map((line) => `   ${line}`),
     '',
   ];
 }

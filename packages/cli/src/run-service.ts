@@ -1,0 +1,117 @@
+import { isLovageError, type LoadedApp, type Lovage } from '@lovage/core';
+import { LOG_LEVELS, createLogger, guardProcess, logEvents } from '@lovage/worker';
+import type { Argv } from 'yargs';
+import { describeBanner, type ServiceBanner } from './banner.js';
+import type { CliIo } from './cli-io.js';
+import type { ExitName } from './exit-codes.js';
+import { exitOf } from './exit-of.js';
+import { choiceOption } from './option-values.js';
+import { causesOf, framesOf, messageOf } from './report-error.js';
+import { showsColor, stderrOf, type Colors } from './terminal.js';
+import { withApp } from './with-app.js';
+
+const LOG_FORMATS = ['text', 'json'] as const;
+
+type Logger = ReturnType<typeof createLogger>;
+
+/** `--loglevel` and `--logformat`. */
+export function logOptions<T>(parser: Argv<T>) {
+  return parser.options({
+    loglevel: {
+      alias: 'l',
+      type: 'string',
+      requiresArg: true,
+      default: 'info',
+      describe: `One of ${LOG_LEVELS.join(', ')}`,
+    },
+    logformat: {
+      type: 'string',
+      requiresArg: true,
+      default: 'text',
+      describe: 'text, or json: one document a line',
+    },
+  });
+}
+
+export interface ServiceFlags {
+  readonly app: string;
+  readonly loglevel: string;
+  readonly logformat: string;
+}
+
+/** What a service is given to run with. */
+export interface ServiceHost {
+  readonly app: Lovage;
+  readonly loaded: LoadedApp;
+  readonly logger: Logger;
+  /** Shows what is about to run: to a person with these rows, to a machine as a log line. */
+  readonly announce: <Banner extends ServiceBanner>(
+    banner: Banner,
+    rowsOf: (banner: Banner, colors: Colors) => string[][],
+  ) => void;
+}
+
+/** Something that runs until it is told to stop. */
+export interface Service<Report> {
+  start(): Promise<unknown>;
+  /** Called at every signal; `again`: it is not the first, and nobody waits any longer. What ends first is the report. */
+  stop(signal: NodeJS.Signals, options: { readonly again: boolean }): Promise<Report>;
+}
+
+/** A command that runs until a signal, with its banner and its log on standard error. Where each line is JSON, so is the error that ends it. */
+export function runService(
+  name: 'worker' | 'relay',
+  { flags, io }: { readonly flags: ServiceFlags; readonly io: CliIo },
+  run: (host: ServiceHost) => Promise<ExitName>,
+): Promise<ExitName> {
+  const level = choiceOption(flags.loglevel, LOG_LEVELS, '--loglevel');
+  const format = choiceOption(flags.logformat, LOG_FORMATS, '--logformat');
+  const logger = createLogger({ level, format, color: showsColor(io.stderr, io.env), stream: io.stderr });
+  const announce: ServiceHost['announce'] = (banner, rowsOf) => {
+    const { colors, line } = stderrOf(io);
+    if (format === 'json') logger.info(`lovage ${name} starting`, { event: `${name}:starting`, ...banner });
+    else for (const text of describeBanner(banner, { rows: rowsOf(banner, colors), colors })) line(text);
+  };
+  const running = withApp(flags.app, io, async (app) => {
+    const loaded = await app.load();
+    const ends = [logEvents(app.events, logger), guardProcess(logger)];
+    try {
+      return await run({ app, loaded, logger, announce });
+    } finally {
+      for (const end of ends) end();
+    }
+  });
+  return format === 'json'
+    ? running.catch((error: unknown) => {
+        logFailure(error, { logger, event: `${name}:failed` });
+        return exitOf(error);
+      })
+    : running;
+}
+
+/** Starts a service and stops it at the first signal; one during the start ends that at once. */
+export async function runUntilSignal<Report>(io: CliIo, service: Service<Report>): Promise<Report> {
+  let signals = 0;
+  let unsubscribe = (): void => {};
+  try {
+    return await new Promise<Report>((resolve, reject) => {
+      unsubscribe = io.onStopSignal((signal) => {
+        service.stop(signal, { again: ++signals > 1 }).then(resolve, reject);
+      });
+      service.start().catch((error: Error) => {
+        // After a signal nobody waits for the start any more.
+        if (signals === 0) reject(error);
+      });
+    });
+  } finally {
+    unsubscribe();
+  }
+}
+
+function logFailure(error: unknown, { logger, event }: { readonly logger: Logger; readonly event: string }): void {
+  logger.error(messageOf(error), {
+    event,
+    ...(isLovageError(error) ? { code: error.code } : { stack: framesOf(error) }),
+    causes: causesOf(error).map((cause) => messageOf(cause, { named: true })),
+  });
+}
