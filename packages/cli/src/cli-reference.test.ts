@@ -10,7 +10,9 @@ test('docs/reference/cli.md holds the commands and exit codes as they are', asyn
   const page = readFileSync(PAGE, 'utf8');
   expect([page.includes(BEGIN), page.includes(END)]).toEqual([true, true]);
   const [start, end] = [page.indexOf(BEGIN) + BEGIN.length, page.indexOf(END)];
-  const reference = await renderCliReference(async (command) => (await runMain([command, '--help'])).stdout);
+  const reference = await renderCliReference(
+    async (command) => (await runMain([...command.split(' '), '--help'])).stdout,
+  );
   if (process.env['UPDATE_DOCS'] === '1') {
     writeFileSync(PAGE, page.slice(0, start) + reference + page.slice(end));
     return;

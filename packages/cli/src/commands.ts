@@ -15,12 +15,42 @@ export interface CommandEntry {
   readonly load: () => Promise<{ readonly command: AnyCommand }>;
 }
 
+/** Commands of two words that share the first. */
+export interface CommandGroup {
+  /** The first word. */
+  readonly usage: string;
+  readonly describe: string;
+  /** Their usage begins with the second word. */
+  readonly commands: readonly CommandEntry[];
+}
+
 /** Every command. A module is loaded when its command is used, so that `--help` is fast. */
-export const COMMANDS: readonly CommandEntry[] = [
+export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
   { usage: 'worker', describe: 'Run tasks', load: () => import('./commands/worker.js') },
   { usage: 'migrate', describe: 'Create or upgrade the database schema', load: () => import('./commands/migrate.js') },
   { usage: 'call <task> [args..]', describe: 'Send a task', load: () => import('./commands/call.js') },
   { usage: 'result <id>', describe: "Show a task's record", load: () => import('./commands/result.js') },
+  {
+    usage: 'retry <ids..>',
+    describe: 'Run tasks that failed once more',
+    load: () => import('./commands/retry.js'),
+  },
+  {
+    usage: 'scheduled',
+    describe: 'Show or cancel the tasks that wait for their time',
+    commands: [
+      {
+        usage: 'list',
+        describe: 'List the tasks that wait for their time, soonest first',
+        load: () => import('./commands/scheduled-list.js'),
+      },
+      {
+        usage: 'cancel <ids..>',
+        describe: 'End tasks REVOKED before their time',
+        load: () => import('./commands/scheduled-cancel.js'),
+      },
+    ],
+  },
   { usage: 'list', describe: 'List the tasks of the app', load: () => import('./commands/list.js') },
   {
     usage: 'status',
@@ -40,7 +70,14 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
 ];
 
+/** What is typed to run each command: a word, or two. */
+export function commandNames(): readonly string[] {
+  return COMMANDS.flatMap((node) =>
+    'load' in node ? [wordOf(node)] : node.commands.map((entry) => `${wordOf(node)} ${wordOf(entry)}`),
+  );
+}
+
 /** The first word of a command's usage. */
-export function commandName(entry: CommandEntry): string {
-  return entry.usage.split(' ')[0] ?? entry.usage;
+export function wordOf({ usage }: { readonly usage: string }): string {
+  return usage.split(' ')[0] ?? usage;
 }

@@ -12,7 +12,7 @@ const { Task } = require('@lovage/core');
 class Divide { run(x, y) { return x / y; } }
 class Log { run() {} }
 Task({ name: 'math.divide', params: ['x', 'y'] })(Divide);
-Task({ name: 'math.log', queue: 'slow', ignoreResult: true })(Log);
+Task({ name: 'math.log', queue: 'slow', ignoreResult: true, retry: { max: 5 } })(Log);
 module.exports = { Divide, Log };
 `;
 
@@ -31,7 +31,7 @@ describe('the command line', () => {
   it('shows its help', async () => {
     const { code, stdout, stderr } = await lovage(['--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    for (const name of 'worker migrate call result list status purge shell run'.split(' ')) {
+    for (const name of 'worker migrate call result retry scheduled list status purge shell run'.split(' ')) {
       expect(stdout).toContain(`lovage ${name}`);
     }
   });
@@ -46,7 +46,7 @@ describe('the command line', () => {
     expect(stderr).toContain('Commands:');
   });
 
-  it.each(['worker', 'migrate', 'call', 'result', 'list', 'status', 'purge', 'shell', 'run'])(
+  it.each(['worker', 'migrate', 'call', 'result', 'retry', 'list', 'status', 'purge', 'shell', 'run'])(
     '%s --help has examples',
     async (name) => {
       const { code, stdout } = await lovage([name, '--help']);
@@ -109,7 +109,7 @@ describe('list', () => {
       lines: [
         'TASK         QUEUE   PARAMS  CLASS   OPTIONS',
         'math.divide  lovage  x, y    Divide',
-        'math.log     slow    -       Log     ignoreResult',
+        'math.log     slow    -       Log     ignoreResult, retry up to 5',
         '',
       ],
     });
@@ -117,8 +117,20 @@ describe('list', () => {
 
   it('prints JSON', async () => {
     expect(JSON.parse((await lovage(['list', '--json'])).stdout)).toEqual([
-      { name: 'math.divide', queue: 'lovage', params: ['x', 'y'], options: { ignoreResult: false }, class: 'Divide' },
-      { name: 'math.log', queue: 'slow', params: null, options: { ignoreResult: true }, class: 'Log' },
+      {
+        name: 'math.divide',
+        queue: 'lovage',
+        params: ['x', 'y'],
+        options: { ignoreResult: false, retry: null },
+        class: 'Divide',
+      },
+      {
+        name: 'math.log',
+        queue: 'slow',
+        params: null,
+        options: { ignoreResult: true, retry: { max: 5 } },
+        class: 'Log',
+      },
     ]);
   });
 

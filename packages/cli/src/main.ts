@@ -1,11 +1,14 @@
 import yargs, { type Argv } from 'yargs';
 import { cliVersion } from './cli-version.js';
 import type { CliIo } from './cli-io.js';
-import { COMMANDS } from './commands.js';
+import { COMMANDS, type CommandEntry, type CommandGroup } from './commands.js';
 import { EXIT_CODES, type ExitName } from './exit-codes.js';
 import { stderrOf, stdoutOf } from './terminal.js';
 
 const WIDTH_AT_MOST = 110;
+
+/** What may be given more than once. */
+const LISTS: readonly string[] = ['_', 'args', 'ids'];
 
 /**
  * The `lovage` command: runs one command line and resolves with its exit code (EXIT_CODES). Never rejects, and ends no process.
@@ -17,23 +20,7 @@ export async function main(argv: readonly string[], io: CliIo): Promise<number> 
   let ended: ExitName | undefined;
   let options: readonly string[] = [];
   let help = '';
-  for (const entry of COMMANDS) {
-    parser.command(
-      entry.usage,
-      entry.describe,
-      async (inner: Argv) => {
-        const { command } = await entry.load();
-        const built = command.build(inner.epilogue('')) as Argv;
-        const known = knownOptions(built);
-        options = Object.keys(known.key);
-        refuseFlagValues(argv, known.boolean);
-        return built;
-      },
-      async (values) => {
-        ended = await (await entry.load()).command.run(lastGiven(values) as never, io);
-      },
-    );
-  }
+  addCommands(parser, COMMANDS);
   try {
     const words = argv.length === 0 ? ['--help'] : [...argv];
     await parser.parseAsync(words, {}, (_error: unknown, _values: unknown, output: string) => {
@@ -51,6 +38,36 @@ export async function main(argv: readonly string[], io: CliIo): Promise<number> 
   // Asked for, help is the result; given for want of a command, it is an error message.
   (argv.length === 0 ? stderrOf(io) : stdoutOf(io)).line(help);
   return EXIT_CODES[argv.length === 0 ? 'usage' : 'ok'].code;
+
+  function addCommands(outer: Argv, nodes: readonly (CommandEntry | CommandGroup)[]): void {
+    for (const node of nodes) {
+      if ('load' in node) addCommand(outer, node);
+      else {
+        outer.command(node.usage, node.describe, (inner: Argv) => {
+          addCommands(inner.demandCommand(1), node.commands);
+          return inner;
+        });
+      }
+    }
+  }
+
+  function addCommand(outer: Argv, { usage, describe, load }: CommandEntry): void {
+    outer.command(
+      usage,
+      describe,
+      async (inner: Argv) => {
+        const { command } = await load();
+        const built = command.build(inner.epilogue('')) as Argv;
+        const known = knownOptions(built);
+        options = Object.keys(known.key);
+        refuseFlagValues(argv, known.boolean);
+        return built;
+      },
+      async (values) => {
+        ended = await (await load()).command.run(lastGiven(values) as never, io);
+      },
+    );
+  }
 }
 
 function createParser(io: CliIo): Argv {
@@ -111,7 +128,7 @@ function usageProblem(message: string): Error {
 /** An option given twice has its last value; yargs would make an array of both. Lists are positionals here. */
 function lastGiven<T extends object>(values: T): T {
   const last = ([key, value]: [string, unknown]): [string, unknown] =>
-    Array.isArray(value) && key !== 'args' && key !== '_' ? [key, value.at(-1)] : [key, value];
+    Array.isArray(value) && !LISTS.includes(key) ? [key, value.at(-1)] : [key, value];
   return Object.fromEntries(Object.entries(values).map(last)) as T;
 }
 

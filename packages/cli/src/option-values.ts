@@ -1,8 +1,8 @@
-import { LovageError, expected, parseDuration } from '@lovage/core';
+import { LovageError, expected, parseDelay, parseDuration } from '@lovage/core';
 
 /** A flag's duration, in milliseconds; undefined if it was not given. LOVAGE_USAGE unless it is one. */
 export function durationOption(text: string | undefined, name: string): number | undefined {
-  return text === undefined ? undefined : parseDuration(/^\d+$/.test(text) ? Number(text) : text, name);
+  return text === undefined ? undefined : parseDuration(durationValue(text), name);
 }
 
 /** A flag's instant: an ISO time, or a duration from now. LOVAGE_USAGE unless it is one of them. */
@@ -12,7 +12,27 @@ export function instantOption(text: string, name: string): Date {
     if (!Number.isNaN(instant.getTime())) return instant;
     throw new LovageError('LOVAGE_USAGE', expected(name, "an ISO time or a duration such as '5m'", text));
   }
-  return new Date(Date.now() + parseDuration(/^\d+$/.test(text) ? Number(text) : text, name));
+  return new Date(Date.now() + parseDuration(durationValue(text), name));
+}
+
+const ISO_INSTANT = /^(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})$/;
+
+/** The value of `--eta`: a date that there is, with a time and its zone, so that it is the same instant on every machine. LOVAGE_USAGE else. */
+export function etaOption(text: string): Date {
+  const instant = new Date(text);
+  const [, day] = ISO_INSTANT.exec(text) ?? [];
+  // Date takes 30 February for 2 March.
+  const isDay = day !== undefined && new Date(`${day}T00:00:00Z`).toJSON()?.startsWith(day) === true;
+  if (isDay && !Number.isNaN(instant.getTime())) return instant;
+  throw new LovageError(
+    'LOVAGE_USAGE',
+    expected('--eta', 'an ISO time with its zone, such as 2026-11-24T10:00:00Z', text),
+  );
+}
+
+/** The value of `--countdown`, in milliseconds; undefined if it was not given. LOVAGE_USAGE unless it is a delay. */
+export function countdownOption(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseDelay(durationValue(text), '--countdown');
 }
 
 /** A flag's whole number, from 1; undefined if it was not given. LOVAGE_USAGE unless it is one. */
@@ -41,4 +61,9 @@ export function namesOption(text: string | undefined, name: string): readonly st
   const names = text.split(',').map((one) => one.trim());
   if (names.every((one) => one !== '')) return [...new Set(names)];
   throw new LovageError('LOVAGE_USAGE', expected(name, 'names with commas between them', text));
+}
+
+/** Digits alone are milliseconds. */
+function durationValue(text: string): string | number {
+  return /^\d+$/.test(text) ? Number(text) : text;
 }

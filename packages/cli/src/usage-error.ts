@@ -1,5 +1,5 @@
 import { LovageError, nearest } from '@lovage/core';
-import { COMMANDS, commandName } from './commands.js';
+import { COMMANDS, wordOf } from './commands.js';
 
 export interface UsageContext {
   readonly argv: readonly string[];
@@ -10,16 +10,22 @@ export interface UsageContext {
 /** What yargs complains of, in our words, with what was probably meant; any other error as it is. */
 export function usageErrorOf(error: unknown, { argv, options }: UsageContext): unknown {
   if ((error as { name?: unknown } | null)?.name !== 'YError') return error;
-  const commands = COMMANDS.map(commandName);
-  const [first] = argv.filter((word) => !word.startsWith('-'));
-  const command = commands.find((name) => name === first);
+  const [first, second] = argv.filter((word) => !word.startsWith('-'));
+  const node = COMMANDS.find((one) => wordOf(one) === first);
+  const group = node !== undefined && 'commands' in node ? node : null;
+  const entry = group?.commands.find((one) => wordOf(one) === second);
+  const named = [node, entry].flatMap((one) => (one === undefined ? [] : [wordOf(one)]));
   const message = (error as Error).message;
-  const help = `lovage ${command === undefined ? '' : `${command} `}--help`;
-  return new LovageError('LOVAGE_USAGE', `${explain()}. Help: ${help}`);
+  return new LovageError('LOVAGE_USAGE', `${explain()}. Help: ${['lovage', ...named, '--help'].join(' ')}`);
 
   function explain(): string {
-    const unknown = /^Unknown arguments?: (.*)$/m.exec(message)?.[1]?.split(', ') ?? [];
-    if (command === undefined && first !== undefined) return `unknown command ${first}${meant(first, commands, '')}`;
+    const unknown = /^Unknown (?:argument|command)s?: (.*)$/m.exec(message)?.[1]?.split(', ') ?? [];
+    if (node === undefined && first !== undefined)
+      return `unknown command ${first}${meant(first, words(COMMANDS), '')}`;
+    if (group !== null && entry === undefined) {
+      if (second === undefined) return `expected a command after ${first}: ${words(group.commands).join(', ')}`;
+      return `unknown command ${first} ${second}${meant(second, words(group.commands), `${first} `)}`;
+    }
     if (unknown.length > 0) return unknown.map(explainUnknown).join('; ');
     const [, flag] = /^Not enough arguments following: (.*)$/m.exec(message) ?? [];
     if (flag !== undefined) return `expected a value after ${dashed(flag)}, got none`;
@@ -31,6 +37,10 @@ export function usageErrorOf(error: unknown, { argv, options }: UsageContext): u
     const isOption = argv.some((word) => word.split('=')[0] === dashed(name));
     return isOption ? `unknown option ${dashed(name)}${meant(name, options, '--')}` : `unexpected argument ${name}`;
   }
+}
+
+function words(nodes: readonly { readonly usage: string }[]): string[] {
+  return nodes.map(wordOf);
 }
 
 function meant(word: string, candidates: readonly string[], prefix: string): string {

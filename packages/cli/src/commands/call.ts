@@ -1,9 +1,9 @@
-import { LovageError, nearest, type Lovage, type TaskRegistry } from '@lovage/core';
+import { LovageError, nearest, type CallOptions, type Lovage, type TaskRegistry } from '@lovage/core';
 import { appOption, jsonOption, retryOption } from '../app-options.js';
 import { parseCallArgument, parseKwargs } from '../call-arguments.js';
 import { defineCommand } from '../command.js';
 import type { ExitName } from '../exit-codes.js';
-import { instantOption, priorityOption } from '../option-values.js';
+import { countdownOption, etaOption, instantOption, priorityOption } from '../option-values.js';
 import { connectToResults, exitOfRecord, waitForEnd, waitOptions } from '../task-end.js';
 import { stdoutOf } from '../terminal.js';
 import { showValue } from '../show-value.js';
@@ -26,6 +26,17 @@ export const command = defineCommand({
         queue: { alias: 'Q', type: 'string', requiresArg: true, describe: 'Send it to this queue' },
         id: { type: 'string', requiresArg: true, describe: "The task's id; a new UUIDv7 if absent" },
         expires: { type: 'string', requiresArg: true, describe: "Not to be run after: '5m' from now, or an ISO time" },
+        countdown: {
+          type: 'string',
+          requiresArg: true,
+          describe: "Not to be run before so long from now, such as '5m'",
+        },
+        eta: {
+          type: 'string',
+          requiresArg: true,
+          describe: 'Not to be run before this ISO time with its zone; a past one is due now',
+        },
+        track: { type: 'boolean', default: false, describe: 'Its record is PENDING from the start' },
         priority: { type: 'string', requiresArg: true, describe: '0 to 255, for a queue with priorities' },
         wait: { alias: 'w', type: 'boolean', default: false, describe: 'Wait for the end, and print the result' },
         timeout: { type: 'string', requiresArg: true, describe: "With --wait: how long at most, such as '10s'" },
@@ -34,13 +45,18 @@ export const command = defineCommand({
       .example(`$0 call mail.send Ada '{"urgent": true}'`, 'A text and an object')
       .example(`$0 call math.divide --kwargs '{"x": 1, "y": 2}'`, 'By name')
       .example('$0 call math.negate -- -1e3', 'A word that begins with a dash')
+      .example('$0 call math.divide 1 2 --countdown 5m', 'In five minutes; see lovage scheduled')
+      .example('$0 call math.divide 1 2 --eta 2026-11-24T10:00:00Z', 'At an instant')
       .example('$0 call py.resize 7 --queue images', 'A task whose code is elsewhere'),
 
   run: (options, io) => {
     const words = [...options.args, ...options._.slice(1).map(String)];
     const args = words.map(parseCallArgument);
     const waiting = waitOptions({ wait: options.wait, timeout: options.timeout });
+    const due = dueOptions(options);
     const sending = {
+      ...due,
+      ...(options.track && { track: true }),
       ...(options.queue !== undefined && { queue: options.queue }),
       ...(options.id !== undefined && { id: options.id }),
       ...(options.kwargs !== undefined && { kwargs: parseKwargs(options.kwargs) }),
@@ -51,7 +67,9 @@ export const command = defineCommand({
       showConnectionRetries(app, io);
       const { tasks } = await app.load();
       const handle = handleOf(app, { tasks, name: options.task, elsewhere: options.queue !== undefined });
-      await app.connectBroker(retryOf(options));
+      // What waits for its time is written, not sent: that takes no broker.
+      if (due === null) await app.connectBroker(retryOf(options));
+      if (due !== null || options.track) await app.connectResults(retryOf(options));
       // Before the call, so that no task is sent whose end nobody could be told.
       const results = options.wait ? await connectToResults(app, options) : null;
       const sent = await handle.with(sending).delay(...args);
@@ -71,6 +89,19 @@ export const command = defineCommand({
     });
   },
 });
+
+interface DueFlags {
+  readonly countdown?: string | undefined;
+  readonly eta?: string | undefined;
+}
+
+/** null: at once. */
+function dueOptions(flags: DueFlags): Pick<CallOptions, 'countdown' | 'eta'> | null {
+  const countdown = countdownOption(flags.countdown);
+  if (flags.eta === undefined) return countdown === undefined ? null : { countdown };
+  if (countdown === undefined) return { eta: etaOption(flags.eta) };
+  throw new LovageError('LOVAGE_USAGE', 'expected --countdown or --eta, got both');
+}
 
 function handleOf(
   app: Lovage,

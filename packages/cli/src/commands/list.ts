@@ -21,7 +21,7 @@ export const command = defineCommand({
         name: task.name,
         queue: queueOf(task.name, task.queue),
         params: task.params,
-        options: { ignoreResult: task.ignoreResult },
+        options: { ignoreResult: task.ignoreResult, retry: task.retry === null ? null : { max: task.retry.max } },
         class: task.taskClass.name,
       }));
       const { line, colors } = stdoutOf(io);
@@ -39,9 +39,20 @@ export const command = defineCommand({
         row.queue,
         row.params === null ? colors.dim('-') : row.params.join(', '),
         row.class,
-        row.options.ignoreResult ? 'ignoreResult' : '',
+        describeOptions(row.options),
       ]);
       for (const text of alignColumns([header, ...cells])) line(text);
       return 'ok';
     }),
 });
+
+interface ShownOptions {
+  readonly ignoreResult: boolean;
+  readonly retry: { readonly max: number } | null;
+}
+
+function describeOptions({ ignoreResult, retry }: ShownOptions): string {
+  return [ignoreResult ? 'ignoreResult' : '', retry === null ? '' : `retry up to ${retry.max}`]
+    .filter(Boolean)
+    .join(', ');
+}

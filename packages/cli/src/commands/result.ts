@@ -1,4 +1,4 @@
-import { isFinalState, reviveWire, type ErrorRecord, type TaskRecord } from '@lovage/core';
+import { isFinalState, reviveWire, type ErrorRecord, type TaskEnd, type TaskRecord } from '@lovage/core';
 import { appOption, jsonOption, retryOption } from '../app-options.js';
 import { defineCommand } from '../command.js';
 import { showValue } from '../show-value.js';
@@ -50,6 +50,7 @@ function describeRecord(record: TaskRecord, colors: Colors): string[] {
     ['id', record.id],
     ['task', record.task],
     ['state', stateColor(record, colors)],
+    ['due', record.scheduledAt?.toISOString() ?? null],
     ['args', record.args === null ? '(too large to be stored)' : value(record.args)],
     ['kwargs', record.kwargs === null || Object.keys(record.kwargs).length === 0 ? null : value(record.kwargs)],
     ['result', record.state === 'SUCCESS' ? value(record.result) : null],
@@ -60,12 +61,20 @@ function describeRecord(record: TaskRecord, colors: Colors): string[] {
     ['parent', record.parentId],
     ['created', record.createdAt.toISOString()],
     ['finished', record.finishedAt?.toISOString() ?? null],
+    ['history', record.history.map(describeEnd).join('\n') || null],
     ['runtime', ran === null ? null : `${(ran / 1000).toFixed(3)} s`],
   ];
   const rows = fields.flatMap(([name, text]) =>
     text === null ? [] : text.split('\n').map((part, index) => [index === 0 ? colors.dim(name) : '', part]),
   );
   return [...alignColumns(rows), ...describeError(record.error, colors)];
+}
+
+/** An end that a requeue took back, in a line. */
+function describeEnd({ state, finishedAt, retries, error }: TaskEnd): string {
+  const after = retries === 0 ? '' : ` after ${retries} ${retries === 1 ? 'retry' : 'retries'}`;
+  const [reason] = error === null ? [] : `: ${error.type}: ${error.message}`.split('\n');
+  return `${state} at ${finishedAt.toISOString()}${after}${reason ?? ''}`;
 }
 
 function stateColor({ state }: TaskRecord, colors: Colors): string {
