@@ -2,7 +2,7 @@ import { backoffDelay, isLovageError } from '@lovage/core';
 import type { BrokerSettings, DriverContext, LovageError, StartOptions } from '@lovage/core';
 import { connect } from 'amqplib';
 import type { ChannelModel } from 'amqplib';
-import { acceptLongTag } from '../wire/accept-long-tag.js';
+import { acceptAnyHeaders } from '../wire/accept-any-headers.js';
 import { refusalOf, stopped, unavailable } from './connection-error.js';
 import { nextState } from './connection-state.js';
 import type { ConnectionEvent, ConnectionState } from './connection-state.js';
@@ -199,10 +199,10 @@ export class ConnectionSupervisor {
 
   #opened(connection: OpenConnection, endpoint: Endpoint): void {
     const { context, onOpen, onBlocked } = this.#options;
-    if (!acceptLongTag(connection.model.connection)) {
+    if (!acceptAnyHeaders(connection.model.connection)) {
       context.events.emit('warning', {
         message:
-          "this version of amqplib cannot be taught the header tag 'L': a message with such a header drops the connection",
+          "this version of amqplib cannot be taught the header tag 'L', and headers nested very deep: a message with such headers drops the connection",
       });
     }
     connection.model.on('blocked', (reason) => {

@@ -42,29 +42,34 @@ export function hasRoutingHeader(headers: Headers): boolean {
 
 /**
  * What amqplib decoded as our headers, changed in place: byte strings become text (base64 where they are no UTF-8), timestamps seconds
- * since 1970, decimals numbers. 64-bit integers beyond 2^53 have lost their last digits already.
+ * since 1970, decimals numbers; what is nested more than 100 deep is null. 64-bit integers beyond 2^53 have lost their last digits already.
  */
 export function decodeHeaders(headers: EncodedHeaders | undefined): Headers {
   if (headers === undefined) return {};
   for (const name of ROUTING_HEADERS) if (Object.hasOwn(headers, name)) delete headers[name];
-  return decodeTable(headers);
+  return decodeTable(headers, 0);
 }
 
-function decodeTable(table: EncodedHeaders): Headers {
+/** Deeper than this nothing is read: whoever nests headers deeper wants to overflow a stack. */
+const MAX_DEPTH = 100;
+
+function decodeTable(table: EncodedHeaders, depth: number): Headers {
   // A key `__proto__` has become the prototype of this one table: a reader must not find its keys.
   if (Object.getPrototypeOf(table) !== Object.prototype) Object.setPrototypeOf(table, Object.prototype);
   for (const key of Object.keys(table)) {
     const value = table[key];
-    if (typeof value === 'object' && value !== null) table[key] = decodeObject(value);
+    if (typeof value === 'object' && value !== null) table[key] = decodeObject(value, depth + 1);
   }
   return table as Headers;
 }
 
-function decodeObject(value: object): HeaderValue {
+function decodeObject(value: object, depth: number): HeaderValue {
+  if (depth > MAX_DEPTH) return null;
   if (Buffer.isBuffer(value)) return value.toString(isUtf8(value) ? 'utf8' : 'base64');
   if (Array.isArray(value)) {
     return value.map(
-      (item: unknown) => (typeof item === 'object' && item !== null ? decodeObject(item) : item) as HeaderValue,
+      (item: unknown) =>
+        (typeof item === 'object' && item !== null ? decodeObject(item, depth + 1) : item) as HeaderValue,
     );
   }
   const tagged = value as { readonly '!'?: unknown; readonly value?: unknown };
@@ -73,5 +78,5 @@ function decodeObject(value: object): HeaderValue {
     const { places, digits } = tagged.value as { readonly places: number; readonly digits: number };
     return digits / 10 ** places;
   }
-  return decodeTable(value as EncodedHeaders);
+  return decodeTable(value as EncodedHeaders, depth);
 }
