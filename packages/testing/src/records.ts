@@ -7,11 +7,10 @@ import {
   isLovageError,
   systemRuntime,
 } from '@lovage/core';
+import { DEADLINE_MS } from './eventually.js';
 
 /** JSON that only jsonb refuses: a string that holds U+0000. */
 export const NUL = '"a\\u0000b"';
-
-export const DEADLINE_MS = 10_000;
 
 export function newId(): string {
   return systemRuntime.uuid();
@@ -79,4 +78,9 @@ export async function clockMoves(backend: ResultBackend): Promise<void> {
 
 export function codeOf(result: unknown): unknown {
   return isLovageError(result) ? result.code : result;
+}
+
+/** Of times that one commit takes one by one: equal but for what lies between two looks at the clock. */
+export function expectNear(time: Date | number | null | undefined, expected: Date | number | null): void {
+  expect(Math.abs(Number(time) - Number(expected))).toBeLessThan(5_000);
 }

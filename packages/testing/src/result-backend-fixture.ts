@@ -6,8 +6,8 @@ export interface ResultBackendFixture {
   /** What another process would use: a second backend on the same store; absent where the store lives in one process. */
   readonly peer?: ResultBackend;
   /**
-   * Ends every lease of the outbox, as if OUTBOX_LEASE_MS had gone by: nobody waits for that in a test. It may as well make due what is not due
-   * yet. Needed by those tests of the outbox that go on where a process has stopped; without it they are skipped.
+   * Makes it as if OUTBOX_LEASE_MS had gone by for the outbox: leases are over, and what is due within that time is due. Nobody waits for that in a test, and the tests that go on
+   * where a process has stopped need it. May make due what is due later. To be there if the backend has an outbox.
    */
   readonly expireLeases?: () => Promise<void>;
   /** Removes the store; called after the backends have been stopped. */

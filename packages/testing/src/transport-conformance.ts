@@ -13,6 +13,7 @@ import {
   lostQueueOf,
   systemRuntime,
 } from '@lovage/core';
+import { DEADLINE_MS, eventually } from './eventually.js';
 
 /** One broker. */
 export interface TransportFixture {
@@ -28,8 +29,6 @@ export interface TransportConformanceOptions {
   /** Title of a test → why this transport cannot pass it. A title that no test has is an error. */
   readonly skip?: Readonly<Record<string, string>>;
 }
-
-const DEADLINE_MS = 10_000;
 
 /**
  * Declares (with Jest's globals) the tests that every Transport must pass: each promise of the interface's docstrings.
@@ -544,21 +543,6 @@ async function consume(
       wake();
     });
   return { consumer, deliveries, until };
-}
-
-/** Asks until the answer is as expected: a broker may count late. */
-async function eventually<T>(ask: () => Promise<T>, expected: T): Promise<void> {
-  const deadline = Date.now() + DEADLINE_MS;
-  for (;;) {
-    const answer = await ask();
-    try {
-      expect(answer).toEqual(expected);
-      return;
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  }
 }
 
 function codeOf(error: LovageError | null | undefined): string | null | undefined {

@@ -1,4 +1,6 @@
 import { LovageError } from '../errors/lovage-error.js';
+import type { HeaderValue } from '../message/message.js';
+import { notStorable } from '../results/not-storable.js';
 import type { Completion } from '../results/result-backend.js';
 import type { RecordWrite, TaskRecord } from '../results/task-record.js';
 import type { Runtime } from '../runtime/runtime.js';
@@ -22,6 +24,7 @@ import { parseUniqueHeader } from './unique-key.js';
 
 interface OutboxRow {
   readonly message: OutboxMessage;
+  /** null: it does not wait for its time. */
   readonly eta: number | null;
   readonly createdAt: number;
   /** Before it nobody may claim the row. */
@@ -47,7 +50,7 @@ export function newOutboxStore(): OutboxStore {
 /** What the outbox needs of the records beside it. Each call is part of one commit, as nothing here awaits. */
 export interface OutboxRecords {
   get(id: string): TaskRecord | undefined;
-  /** Writes, guarded; true: it applied. Throws LOVAGE_RESULT_NOT_STORABLE, and has written nothing then. */
+  /** Writes what can be stored, guarded; true: it applied. */
   write(record: RecordWrite): boolean;
   /** Takes a final record back. */
   reopen(record: RecordWrite): void;
@@ -81,15 +84,18 @@ export class MemoryOutbox implements Outbox {
         'with({ tx }) needs results in PostgreSQL: those in memory are part of no transaction',
       );
     }
+    for (const call of calls) assertStorable(call);
     return calls.map((call) => this.#enqueue(call));
   }
 
-  async requeue({ record, ...message }: OutboxCall): Promise<boolean> {
+  async requeue(call: OutboxCall): Promise<boolean> {
+    const { record } = call;
+    assertStorable(call);
     if (record === null) return false;
     const stored = this.#records.get(record.id);
     if (stored?.state !== 'FAILURE' || stored.attempt !== record.attempt - 1) return false;
     this.#records.reopen(record);
-    this.#insert(message);
+    this.#insert(call);
     return true;
   }
 
@@ -97,11 +103,12 @@ export class MemoryOutbox implements Outbox {
     const now = this.#runtime.now();
     const rows = [...this.#store.rows.values()].sort((a, b) => a.dueAt - b.dueAt);
     const due = rows.filter(({ dueAt }) => dueAt <= now).slice(0, limit);
+    const next = rows.find(({ dueAt }) => dueAt > now);
+    const nextDueMs = next === undefined ? null : next.dueAt - now;
     for (const row of due) row.dueAt = now + OUTBOX_LEASE_MS;
-    const next = rows.find(({ dueAt }) => dueAt > now && dueAt !== now + OUTBOX_LEASE_MS);
     return {
       messages: due.map(({ message }) => message),
-      nextDueMs: next === undefined ? null : next.dueAt - now,
+      nextDueMs,
       now,
     };
   }
@@ -135,22 +142,25 @@ export class MemoryOutbox implements Outbox {
       .filter(({ message }) => queue === undefined || message.message.queue === queue)
       .sort((a, b) => a.eta - b.eta)
       .slice(0, limit)
-      .map(({ message: { taskId: id, task: name, message }, eta, createdAt }) => ({
-        id,
-        task: name,
-        queue: message.queue,
+      .map(({ message: row, eta, createdAt }) => ({
+        id: row.taskId,
+        task: row.task,
+        queue: row.message.queue,
         eta: new Date(eta),
-        retries: Number(message.headers['retries'] ?? 0),
-        argsText: typeof message.headers['argsrepr'] === 'string' ? message.headers['argsrepr'] : '',
+        retries: retriesOf(row),
+        argsText: textOf(row.message.headers['argsrepr']),
         createdAt: new Date(createdAt),
       }));
   }
 
   async cancel(taskIds: readonly string[]): Promise<readonly string[]> {
+    // Never claimed: a claim moves dueAt on.
     const rows = [...this.#store.rows.values()].filter(
-      ({ eta, message }) => eta !== null && taskIds.includes(message.taskId),
+      ({ eta, dueAt, message }) => eta === dueAt && taskIds.includes(message.taskId),
     );
-    return [...new Set(rows.filter((row) => this.#cancel(row.message)).map(({ message }) => message.taskId))];
+    // Of a task that has several the last attempt's is the one that its record is about.
+    rows.sort((a, b) => attemptOf(b.message) - attemptOf(a.message));
+    return rows.filter(({ message }) => this.#cancel(message)).map(({ message }) => message.taskId);
   }
 
   /** The part of a commit that is not its record: what an applied completion causes. */
@@ -171,15 +181,17 @@ export class MemoryOutbox implements Outbox {
     const now = this.#runtime.now();
     const holder = unique === null ? undefined : this.#store.uniqueKeys.get(unique.key);
     if (holder !== undefined && holder.expiresAt > now) return { taskId: holder.taskId, written: false };
-    if (record !== null && (this.#records.get(taskId) !== undefined || !this.#records.write(record))) {
-      return { taskId, written: false };
-    }
+    if (record !== null && !this.#create(record)) return { taskId, written: false };
     if (unique !== null) {
-      const expiresAt = (this.#dueAt(call.due) ?? now) + unique.ttlMs;
+      const expiresAt = Math.max(this.#dueAt(call.due) ?? now, now) + unique.ttlMs;
       this.#store.uniqueKeys.set(unique.key, { ...unique, taskId, expiresAt });
     }
     this.#insert(call);
     return { taskId, written: true };
+  }
+
+  #create(record: RecordWrite): boolean {
+    return this.#records.get(record.id) === undefined && this.#records.write(record);
   }
 
   #insert({ rowId, taskId, task, message, due }: OutboxMessage): void {
@@ -187,7 +199,7 @@ export class MemoryOutbox implements Outbox {
     const dueAt = this.#dueAt(due);
     this.#store.rows.set(rowId, {
       message: { rowId, taskId, task, message, due },
-      eta: due !== null && 'inMs' in due && due.inMs === 0 ? null : dueAt,
+      eta: due !== null && 'inMs' in due && due.inMs <= 0 ? null : dueAt,
       dueAt: dueAt ?? now + OUTBOX_LEASE_MS,
       createdAt: now,
     });
@@ -199,23 +211,21 @@ export class MemoryOutbox implements Outbox {
     return 'at' in due ? due.at.getTime() : this.#runtime.now() + due.inMs;
   }
 
-  #cancel({ rowId, taskId, task, message }: OutboxMessage): boolean {
+  #cancel(row: OutboxMessage): boolean {
+    const { rowId, taskId, task, message } = row;
     this.#store.rows.delete(rowId);
     const stored = this.#records.get(taskId);
-    const unique = parseUniqueHeader(message.headers['unique']);
-    if (unique !== null) this.#endUnique(unique.key, taskId);
-    const retries = Number(message.headers['retries'] ?? 0);
     const applied = this.#records.write({
       id: taskId,
       task,
       state: 'REVOKED',
-      attempt: Number(message.headers['attempt'] ?? retries),
+      attempt: attemptOf(row),
       argsJson: stored === undefined ? null : JSON.stringify(stored.args),
       kwargsJson: stored === undefined ? null : JSON.stringify(stored.kwargs),
       resultJson: null,
       error: { type: 'TaskRevokedError', message: 'cancelled', stack: null, code: 'LOVAGE_TASK_REVOKED' },
       progressJson: null,
-      retries,
+      retries: retriesOf(row),
       queue: message.queue,
       worker: null,
       parentId: stored?.parentId ?? null,
@@ -224,8 +234,11 @@ export class MemoryOutbox implements Outbox {
       runtimeMs: null,
       due: null,
     });
-    if (applied) this.#records.ended(taskId);
-    return applied;
+    if (!applied) return false;
+    const unique = parseUniqueHeader(message.headers['unique']);
+    if (unique !== null) this.#endUnique(unique.key, taskId);
+    this.#records.ended(taskId);
+    return true;
   }
 
   #endUnique(key: string, taskId: string): void {
@@ -234,4 +247,21 @@ export class MemoryOutbox implements Outbox {
     if (row.scope === 'finished') row.expiresAt = this.#runtime.now() + row.ttlMs;
     else this.#store.uniqueKeys.delete(key);
   }
+}
+
+function assertStorable(call: OutboxCall): void {
+  const refused = notStorable(call.record, [call]);
+  if (refused !== null) throw refused;
+}
+
+function retriesOf({ message }: OutboxMessage): number {
+  return Number(message.headers['retries'] ?? 0);
+}
+
+function attemptOf(row: OutboxMessage): number {
+  return Number(row.message.headers['attempt'] ?? retriesOf(row));
+}
+
+function textOf(value: HeaderValue | undefined): string {
+  return typeof value === 'string' ? value : '';
 }

@@ -118,8 +118,8 @@ export interface Outbox {
   scheduled(filter: ScheduledFilter): Promise<readonly ScheduledTask[]>;
 
   /**
-   * Takes scheduled rows of these tasks out and ends the tasks REVOKED, in one commit. Resolves with the ids that were. A copy that a relay is just sending is turned away
-   * by the record, unless it has begun to run: then its outcome is dropped.
+   * Takes scheduled rows of these tasks out, but none that a relay has claimed, and ends the tasks REVOKED, in one commit. Resolves with the ids of
+   * those that did; a task that has ended is none, and keeps its unique key. Where a copy is running all the same its outcome is dropped.
    */
   cancel(taskIds: readonly string[]): Promise<readonly string[]>;
 }

@@ -1,8 +1,8 @@
-import { LovageError, isLovageError } from '../errors/lovage-error.js';
+import { LovageError } from '../errors/lovage-error.js';
 import { MemoryOutbox, newOutboxStore, type OutboxRecords, type OutboxStore } from '../outbox/memory-outbox.js';
-import { unstorableReason } from '../payload/storable.js';
 import { type Runtime, systemRuntime } from '../runtime/runtime.js';
 import { isFinalState } from '../state/task-state.js';
+import { notStorable } from './not-storable.js';
 import { mayFollow } from './record-guard.js';
 import type {
   CommitResult,
@@ -59,11 +59,7 @@ export class MemoryResultBackend implements ResultBackend {
     this.#runtime = options.runtime ?? systemRuntime;
     const records: OutboxRecords = {
       get: (id) => this.#records.get(id),
-      write: (record) => {
-        const result = this.#write(record);
-        if (isLovageError(result)) throw result;
-        return result === 'applied';
-      },
+      write: (record) => this.#write(record),
       reopen: (record) => this.#reopen(record),
       ended: (id) => this.#wake(id),
     };
@@ -81,13 +77,7 @@ export class MemoryResultBackend implements ResultBackend {
   }
 
   async commit(completions: readonly Completion[]): Promise<readonly CommitResult[]> {
-    const results = completions.map(({ record }) => this.#write(record));
-    completions.forEach((completion, index) => {
-      if (results[index] !== 'applied') return;
-      this.#outbox.caused(completion);
-      if (isFinalState(completion.record.state)) this.#wake(completion.record.id);
-    });
-    return results;
+    return completions.map((completion) => this.#commit(completion));
   }
 
   async states(ids: readonly string[]): Promise<ReadonlyMap<string, RecordState>> {
@@ -148,16 +138,21 @@ export class MemoryResultBackend implements ResultBackend {
     return this.forget(old.slice(0, limit).map(({ id }) => id));
   }
 
-  #write(write: RecordWrite): CommitResult {
-    const stored = this.#records.get(write.id);
-    if (stored !== undefined && !mayFollow(stored, write)) return 'superseded';
-    for (const json of [write.argsJson, write.kwargsJson, write.resultJson, write.progressJson]) {
-      const reason = json === null ? null : unstorableReason(json);
-      if (reason !== null)
-        return new LovageError('LOVAGE_RESULT_NOT_STORABLE', `the record of ${write.id} cannot be stored: ${reason}`);
-    }
-    this.#records.set(write.id, this.#recordOf(write, stored));
+  #commit(completion: Completion): CommitResult {
+    const { record, followUps } = completion;
+    const refused = notStorable(record, followUps);
+    if (refused !== null) return refused;
+    if (!this.#write(record)) return 'superseded';
+    this.#outbox.caused(completion);
+    if (isFinalState(record.state)) this.#wake(record.id);
     return 'applied';
+  }
+
+  #write(write: RecordWrite): boolean {
+    const stored = this.#records.get(write.id);
+    if (stored !== undefined && !mayFollow(stored, write)) return false;
+    this.#records.set(write.id, this.#recordOf(write, stored));
+    return true;
   }
 
   #recordOf(write: RecordWrite, stored: TaskRecord | undefined): TaskRecord {
