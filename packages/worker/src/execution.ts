@@ -144,7 +144,10 @@ export class Execution implements ExecutionHost, Commitment {
 
   /** The task has ended; its completion is to be committed. False: it leaves nothing behind. */
   end(outcome: Outcome): boolean {
-    this.#completion = completionOf(this.#draft(), outcome, { runtimeMs: this.runtimeMs, uuid: this.runtime.uuid });
+    this.#completion = completionOf(this.#draft(), outcome, {
+      runtimeMs: this.runtimeMs,
+      uuid: () => this.runtime.uuid(),
+    });
     this.phase = 'committing';
     return this.#context.stores && leavesRecord(this.request, this.definition, outcome);
   }

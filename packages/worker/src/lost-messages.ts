@@ -33,8 +33,7 @@ export interface LostMessagesOptions {
 interface LostTask {
   readonly request: TaskRequest;
   readonly message: Message;
-  /** Why the broker took it out of its queue. */
-  readonly lost: string;
+  readonly outcome: Outcome;
 }
 
 /**
@@ -61,17 +60,18 @@ export class LostMessages {
     if (typeof request === 'string')
       return deadLetters.push({ held, id: null, reason: `${reasonText(lost)}; and it cannot be read: ${request}` });
     const letter = { held, id: request.id, reason: reasonText(lost) };
-    const recorded = leavesRecord(request, tasks.get(request.task) ?? null);
     // Without the broker's word on it somebody put the message here by hand: that ends no task.
-    if (committer === null || !recorded || lost === null) return deadLetters.push(letter);
-    this.#record({ request, message, lost }, () => deadLetters.push(letter));
+    if (committer === null || lost === null) return deadLetters.push(letter);
+    const outcome = outcomeOf(request, lost);
+    if (!leavesRecord(request, tasks.get(request.task) ?? null, outcome)) return deadLetters.push(letter);
+    this.#record({ request, message, outcome }, () => deadLetters.push(letter));
   }
 
-  #record({ request, message, lost }: LostTask, done: () => void): void {
+  #record({ request, message, outcome }: LostTask, done: () => void): void {
     const { events, runtime, worker, maxSize, committer } = this.#options;
     const draft = draftOf(request, { worker, maxSize, message });
     const commitment = {
-      completion: completionOf(draft, outcomeOf(request, lost), { runtimeMs: null, uuid: runtime.uuid }),
+      completion: completionOf(draft, outcome, { runtimeMs: null, uuid: () => runtime.uuid() }),
       settled: (result: unknown) => {
         if (result === 'applied') announce(events, request, commitment.completion);
         else if (isLovageError(result))

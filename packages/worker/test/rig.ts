@@ -149,6 +149,7 @@ export function requestOf(task: string, envelope: Partial<TaskEnvelope> = {}): T
     ignoreResult: null,
     replyTo: null,
     republished: false,
+    tracked: false,
     unique: null,
     unknownSince: null,
     origin: 'test',
