@@ -19,6 +19,7 @@ export { type ExecutionHost, type TaskResolver, executeTask } from './execution/
 export * from './execution/outcome.js';
 export * from './message/message.js';
 export { decodeTask, encodeTask, resend, taskIdOf } from './message/task-codec.js';
+export { HEADER_ROOM, headersSize } from './message/sendable.js';
 export * from './message/task-request.js';
 export * from './outbox/outbox.js';
 export * from './outbox/scheduled-tasks.js';

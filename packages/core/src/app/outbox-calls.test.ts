@@ -150,6 +150,19 @@ describe('a call with countdown or eta', () => {
     });
   });
 
+  it('is refused if no broker would take it: later nobody could be told', async () => {
+    const { app } = makeApp();
+    const later = app.task<[string]>('x').with({ countdown: 1 });
+    await expect(later.with({ headers: { big: 'x'.repeat(60_000) } }).delay('')).rejects.toMatchObject({
+      code: 'LOVAGE_PAYLOAD',
+      message: expect.stringMatching(
+        /the call of x cannot be sent: expected its headers to take at most 60000 bytes/,
+      ) as string,
+    });
+    await expect(later.delay('x'.repeat(17_000_000))).rejects.toThrow(/body to have at most 16777216 bytes/);
+    expect(await app.scheduled.list()).toEqual([]);
+  });
+
   it.each<readonly [CallOptions | Record<string, unknown>, string]>([
     [{ countdown: -1 }, 'expected countdown to be a duration from 0 to 36500d'],
     [{ countdown: '300000y' }, 'expected countdown to be'],

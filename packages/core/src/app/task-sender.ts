@@ -3,6 +3,7 @@ import { LovageError, isLovageError } from '../errors/lovage-error.js';
 import type { EventBus } from '../events/event-bus.js';
 import type { Message } from '../message/message.js';
 import { draftOf, leavesRecord, pendingOf } from '../execution/completion-of.js';
+import { unsendableReason } from '../message/sendable.js';
 import { decodeTask, encodeTask } from '../message/task-codec.js';
 import type { TaskEnvelope } from '../message/task-request.js';
 import type { Outbox, OutboxCall, TransactionClient } from '../outbox/outbox.js';
@@ -169,6 +170,9 @@ export class TaskSender {
     // One key, one task: of many calls in one go the first stands for all.
     const distinct = unique === null ? messages : messages.slice(0, 1);
     const calls = distinct.map((message): OutboxCall => {
+      const reason = unsendableReason(message);
+      if (reason !== null)
+        throw new LovageError('LOVAGE_PAYLOAD', `the call of ${target.name} cannot be sent: ${reason}`);
       const request = decodeTask(message);
       const record = leavesRecord(request, target.definition)
         ? pendingOf(draftOf(request, { worker: null, maxSize, message }), scheduled)

@@ -1,4 +1,6 @@
+import { LovageError } from '../errors/lovage-error.js';
 import type { Message } from '../message/message.js';
+import { unsendableReason } from '../message/sendable.js';
 import { resend } from '../message/task-codec.js';
 import type { TaskRequest } from '../message/task-request.js';
 import type { DueTime, OutboxMessage } from '../outbox/outbox.js';
@@ -52,13 +54,21 @@ export function draftOf(request: TaskRequest, { worker, maxSize, message }: Draf
   };
 }
 
-/** What an outcome leaves behind. */
-export function completionOf(draft: CompletionDraft, outcome: Outcome, { runtimeMs, uuid }: EndOptions): Completion {
-  if (outcome.kind === 'retry' || outcome.kind === 'postponed') return againOf(draft, outcome, { runtimeMs, uuid });
+/** What an outcome leaves behind. A task that is to run again and whose message no broker would take once more ends FAILURE instead (LOVAGE_PAYLOAD). */
+export function completionOf(draft: CompletionDraft, outcome: Outcome, options: EndOptions): Completion {
+  if (outcome.kind === 'retry' || outcome.kind === 'postponed') return againOf(draft, outcome, options);
   const resultJson = outcome.kind === 'success' ? outcome.resultJson : null;
   const state = OUTCOME_STATES[outcome.kind];
   return {
-    record: { ...draft.record, state, resultJson, error: errorOf(outcome), progressJson: null, runtimeMs, due: null },
+    record: {
+      ...draft.record,
+      state,
+      resultJson,
+      error: errorOf(outcome),
+      progressJson: null,
+      runtimeMs: options.runtimeMs,
+      due: null,
+    },
     replyTo: draft.replyTo,
     followUps: NONE,
     uniqueKey: draft.uniqueKey,
@@ -66,28 +76,38 @@ export function completionOf(draft: CompletionDraft, outcome: Outcome, { runtime
 }
 
 /** The record announces the next attempt, and the message that makes it is written with it (rule 2). */
-function againOf(draft: CompletionDraft, outcome: AgainOutcome, { runtimeMs, uuid }: EndOptions): Completion {
+function againOf(draft: CompletionDraft, outcome: AgainOutcome, options: EndOptions): Completion {
   const attempt = draft.record.attempt + 1;
   const retries = draft.record.retries + (outcome.kind === 'retry' ? 1 : 0);
   const unknownSince = outcome.kind === 'postponed' ? outcome.unknownSince : null;
+  const message = resend(draft.message, { attempt, retries, unknownSince });
+  const reason = unsendableReason(message);
+  if (reason !== null) return completionOf(draft, { kind: 'failure', error: cannotWait(reason, outcome) }, options);
   const due = outcome.kind === 'retry' ? { inMs: outcome.delayMs } : outcome.due;
   // Due at once: the committer sends it, right after the commit.
   const isNow = 'inMs' in due && due.inMs <= 0;
-  const record = {
-    ...draft.record,
-    attempt,
-    retries,
-    state: OUTCOME_STATES[outcome.kind],
-    resultJson: null,
-    error: errorOf(outcome),
-    progressJson: null,
-    runtimeMs,
-    due,
+  const { id: taskId, task } = draft.record;
+  return {
+    record: {
+      ...draft.record,
+      attempt,
+      retries,
+      state: OUTCOME_STATES[outcome.kind],
+      resultJson: null,
+      error: errorOf(outcome),
+      progressJson: null,
+      runtimeMs: options.runtimeMs,
+      due,
+    },
+    replyTo: draft.replyTo,
+    followUps: [{ rowId: options.uuid(), taskId, task, message, due: isNow ? null : due }],
+    uniqueKey: draft.uniqueKey,
   };
-  const message = resend(draft.message, { attempt, retries, unknownSince });
-  const { id: taskId, task } = record;
-  const { replyTo, uniqueKey } = draft;
-  return { record, replyTo, followUps: [{ rowId: uuid(), taskId, task, message, due: isNow ? null : due }], uniqueKey };
+}
+
+function cannotWait(reason: string, outcome: AgainOutcome): ErrorRecord {
+  const error = encodeError(new LovageError('LOVAGE_PAYLOAD', `the message cannot be sent once more: ${reason}`));
+  return outcome.kind === 'retry' ? { ...error, cause: outcome.error } : error;
 }
 
 /** The record of a call that has been written and not sent yet. */

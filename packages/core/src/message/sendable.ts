@@ -1,0 +1,32 @@
+import type { Headers, HeaderValue, Message } from './message.js';
+
+/** Bytes of a header table that every transport can send, with room for what is added on the way: amqplib encodes 64 KiB. */
+export const HEADER_ROOM = 60_000;
+/** Far below what overflows the stack of an encoder. */
+const MAX_HEADER_DEPTH = 100;
+/** What RabbitMQ 4 takes unless told otherwise; it closes the channel, and with it the neighbours, at more. */
+const MAX_BODY_BYTES = 16 * 2 ** 20;
+
+/** Why no broker would take a message that is to be sent later; null: nothing is known against it. Asked before it is written: nobody could be told then. */
+export function unsendableReason({ headers, body }: Message): string | null {
+  if (body.length > MAX_BODY_BYTES) {
+    return `expected its body to have at most ${MAX_BODY_BYTES} bytes, got ${body.length}: store large values elsewhere and send their name`;
+  }
+  const size = headersSize(headers);
+  if (size === Infinity) return `expected its headers to be nested at most ${MAX_HEADER_DEPTH} deep`;
+  return size > HEADER_ROOM ? `expected its headers to take at most ${HEADER_ROOM} bytes, got ${size}` : null;
+}
+
+/** At most how many bytes a header table takes in AMQP; Infinity: it is nested too deep to be encoded. */
+export function headersSize(headers: Headers): number {
+  return sizeOf(headers, 0);
+}
+
+function sizeOf(value: HeaderValue | undefined, depth: number): number {
+  if (typeof value === 'string') return 5 + Buffer.byteLength(value);
+  if (typeof value !== 'object' || value === null) return 9;
+  if (depth > MAX_HEADER_DEPTH) return Infinity;
+  const keys = Array.isArray(value) ? 0 : Object.keys(value).reduce((sum, key) => sum + 1 + Buffer.byteLength(key), 0);
+  const items: readonly HeaderValue[] = Object.values(value);
+  return items.reduce((sum: number, item) => sum + sizeOf(item, depth + 1), 5 + keys);
+}
