@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
-import { maskUrl, workerQueues, type LoadedApp } from '@lovage/core';
-import { resolveLimits, type WorkerOptions } from '@lovage/worker';
+import { maskUrl, type LoadedApp } from '@lovage/core';
+import { workerInfoOf, type WorkerOptions } from '@lovage/worker';
 import { cliVersion } from './cli-version.js';
 import { alignColumns } from './table.js';
 import type { Colors } from './terminal.js';
@@ -39,15 +39,8 @@ export function serviceBannerOf({ settings }: LoadedApp): ServiceBanner {
 
 /** Reads the app and the worker's options; connects to nothing. LOVAGE_USAGE for a number that cannot be. */
 export function workerBannerOf(loaded: LoadedApp, options: WorkerOptions): WorkerBanner {
-  const { settings, tasks } = loaded;
-  const { concurrency, prefetch } = resolveLimits(options, settings);
-  return {
-    ...serviceBannerOf(loaded),
-    queues: options.queues ?? workerQueues(settings, tasks.list()),
-    concurrency,
-    prefetch,
-    tasks: tasks.list().map(({ name }) => name),
-  };
+  const { queues, concurrency, prefetch, tasks } = workerInfoOf(loaded, options);
+  return { ...serviceBannerOf(loaded), queues, concurrency, prefetch, tasks };
 }
 
 /** The rows of a worker's banner that are its own. */

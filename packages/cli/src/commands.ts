@@ -27,6 +27,11 @@ export interface CommandGroup {
 /** Every command. A module is loaded when its command is used, so that `--help` is fast. */
 export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
   { usage: 'worker', describe: 'Run tasks', load: () => import('./commands/worker.js') },
+  {
+    usage: 'relay',
+    describe: 'Send what waits in the outbox, where no worker does',
+    load: () => import('./commands/relay.js'),
+  },
   { usage: 'migrate', describe: 'Create or upgrade the database schema', load: () => import('./commands/migrate.js') },
   { usage: 'call <task> [args..]', describe: 'Send a task', load: () => import('./commands/call.js') },
   { usage: 'result <id>', describe: "Show a task's record", load: () => import('./commands/result.js') },

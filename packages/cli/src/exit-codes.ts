@@ -1,6 +1,6 @@
 /** What a command ends with, one table for all of them. docs/reference/cli.md renders it and a test holds the two together. */
 export const EXIT_CODES = {
-  ok: { code: 0, means: 'Done. For a worker: stopped as it was asked to, with nothing left undone.' },
+  ok: { code: 0, means: 'Done. For a worker or relay: stopped as it was asked to, with nothing left undone.' },
   failure: { code: 1, means: 'Anything else went wrong; the message says what.' },
   usage: { code: 2, means: 'The command line, the configuration, the app or one of its task modules is wrong.' },
   unavailable: {

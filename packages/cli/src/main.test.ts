@@ -31,7 +31,7 @@ describe('the command line', () => {
   it('shows its help', async () => {
     const { code, stdout, stderr } = await lovage(['--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    for (const name of 'worker migrate call result retry scheduled list status purge shell run'.split(' ')) {
+    for (const name of 'worker relay migrate call result retry scheduled list status purge shell run'.split(' ')) {
       expect(stdout).toContain(`lovage ${name}`);
     }
   });
@@ -46,7 +46,7 @@ describe('the command line', () => {
     expect(stderr).toContain('Commands:');
   });
 
-  it.each(['worker', 'migrate', 'call', 'result', 'retry', 'list', 'status', 'purge', 'shell', 'run'])(
+  it.each(['worker', 'relay', 'migrate', 'call', 'result', 'retry', 'list', 'status', 'purge', 'shell', 'run'])(
     '%s --help has examples',
     async (name) => {
       const { code, stdout } = await lovage([name, '--help']);

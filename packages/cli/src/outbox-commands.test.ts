@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { MemoryResultBackend, type RecordWrite } from '@lovage/core';
+import { eventually } from '../../../test/support/eventually.js';
 import { tempTree } from '../../core/test/temp-tree.js';
 import { runMain, type Ran, type RunOptions } from '../test/run-main.js';
 
@@ -325,5 +326,57 @@ describe('scheduled', () => {
     const { code, stderr } = await lovage(['scheduled', ...argv]);
     expect(code).toBe(2);
     expect(stderr).toContain('(LOVAGE_RESULTS_NOT_CONFIGURED)');
+  });
+});
+
+describe('relay', () => {
+  it('sends what is due, and stops on a signal', async () => {
+    let stop: (signal: NodeJS.Signals) => void = () => {};
+    const relay = lovage(['relay', '--logformat', 'json'], { onSignals: (send) => (stop = send) });
+    await lovage(['call', 'math.divide', '1', '2', '--countdown', '0']);
+    await lovage(['call', 'math.divide', '1', '2', '--countdown', '1h']);
+    await eventually(async () => {
+      const { broker } = await json<{ broker: { queues: object[] } }>(['status']);
+      expect(broker.queues).toContainEqual({ name: 'lovage', depth: { messages: 1, consumers: 0 } });
+    });
+    stop('SIGTERM');
+    const { code, stdout, stderr } = await relay;
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
+    const lines = stderr
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object);
+    expect(lines[0]).toMatchObject({ event: 'relay:starting', app: 'shop', results: process.env['TEST_RESULTS'] });
+    expect(lines).toContainEqual(expect.objectContaining({ event: 'relay:ready' }));
+    expect(lines.slice(-2)).toMatchObject([{ event: 'relay:stopping', reason: 'SIGTERM' }, { event: 'relay:stopped' }]);
+    expect(await json<object[]>(['scheduled', 'list'])).toHaveLength(1);
+  });
+
+  it('shows its banner to a person', async () => {
+    const { code, stderr } = await lovage(['relay'], { onSignals: (send) => setImmediate(() => send('SIGINT')) });
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^\n lovage \S+ .*\n\n +app +shop\n +broker +memory:\S+\n +results +memory:\S+\n\n/);
+    expect(stderr).not.toContain('concurrency');
+  });
+
+  it.each([
+    [['--loglevel', 'loud'], 'expected --loglevel to be one of'],
+    [['--logformat', 'xml'], 'expected --logformat to be one of'],
+    [['--queues', 'a'], 'unknown option --queues'],
+  ])('%j is a wrong use that is named', async (flags, message) => {
+    const { code, stderr } = await lovage(['relay', ...flags]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(message);
+  });
+
+  it('needs an app with results', async () => {
+    files = { 'app.js': WITHOUT_RESULTS };
+    expect(await lovage(['relay'])).toMatchObject({ code: 2 });
+    const { code, stderr } = await lovage(['relay', '--logformat', 'json']);
+    expect(code).toBe(2);
+    expect(JSON.parse(stderr.trim().split('\n').at(-1) ?? '')).toMatchObject({
+      event: 'relay:failed',
+      code: 'LOVAGE_RESULTS_NOT_CONFIGURED',
+    });
   });
 });
