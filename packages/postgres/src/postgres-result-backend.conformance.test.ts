@@ -1,4 +1,5 @@
 import { Pool } from 'pg';
+import { OUTBOX_LEASE_MS } from '@lovage/core';
 import { describeResultBackend } from '@lovage/testing';
 import { TestSchema, serverUrl } from '../test/support.js';
 
@@ -8,9 +9,15 @@ describeResultBackend('postgres', async ({ expiresMs }) => {
   return {
     backend: schema.backend({ expiresMs }),
     peer: schema.backend({ expiresMs }),
+    expireLeases: () => expireLeases(schema),
     dispose: () => schema.dispose(),
   };
 });
+
+async function expireLeases(schema: TestSchema): Promise<void> {
+  const lease = `interval '${OUTBOX_LEASE_MS} milliseconds'`;
+  await schema.sql(`UPDATE outbox SET due_at = due_at - ${lease}, eta = eta - ${lease}`);
+}
 
 describeResultBackend(
   'postgres, with a pool handed in, no prepared statements and an odd schema name',
@@ -22,6 +29,7 @@ describeResultBackend(
     return {
       backend: schema.backend(settings),
       peer: schema.backend(settings),
+      expireLeases: () => expireLeases(schema),
       dispose: async () => {
         await pool.query('SELECT 1');
         await pool.end();

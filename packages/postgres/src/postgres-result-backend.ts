@@ -3,6 +3,7 @@ import {
   type Completion,
   type DriverContext,
   LovageError,
+  type OutboxWatch,
   type ResultBackend,
   type ResultBackendCapabilities,
   type ResultsSettings,
@@ -16,14 +17,18 @@ import {
 } from '@lovage/core';
 import { connectionConfig } from './database/connection-config.js';
 import { Database } from './database/database.js';
+import { outboxChannelOf } from './outbox/outbox-channel.js';
+import { PostgresOutbox } from './outbox/postgres-outbox.js';
+import { type OutboxStatements, outboxStatements } from './outbox/statements.js';
 import { RecordCommitter } from './records/record-committer.js';
 import { recordOf, stateOf } from './records/record-row.js';
 import { isStorableId } from './records/storable-id.js';
 import { type RecordStatements, recordStatements } from './records/statements.js';
 import { PostgresSchemaManager } from './schema/postgres-schema-manager.js';
+import { replyChannelOf, wokenIds } from './waiting/reply-channel.js';
 import { ResultWaiters } from './waiting/result-waiters.js';
 import { NOTIFY, WakeAnnouncer } from './waiting/wake-announcer.js';
-import { WakeListener } from './waiting/wake-listener.js';
+import { type Follower, WakeListener } from './waiting/wake-listener.js';
 
 const DEFAULT_LIMIT = 100;
 
@@ -35,10 +40,14 @@ export class PostgresResultBackend implements ResultBackend {
   readonly #database: Database;
   readonly #schema: PostgresSchemaManager;
   readonly #statements: RecordStatements;
+  readonly #outboxStatements: OutboxStatements;
   readonly #committer: RecordCommitter;
   readonly #announcer: WakeAnnouncer;
   readonly #waiters: ResultWaiters;
+  readonly #channel: string;
   #listener: WakeListener | null = null;
+  /** Of this process, from the first wait on. */
+  #replyChannel: string | null = null;
   #stopped = false;
 
   constructor(settings: ResultsSettings, context: DriverContext) {
@@ -46,10 +55,20 @@ export class PostgresResultBackend implements ResultBackend {
     this.#context = context;
     this.#database = new Database(settings, context);
     this.#schema = new PostgresSchemaManager(this.#database, settings.schema);
-    this.capabilities = { schema: this.#schema };
     this.#statements = recordStatements(settings.schema);
-    this.#committer = new RecordCommitter(this.#database, this.#statements);
+    this.#outboxStatements = outboxStatements(settings.schema);
+    this.#committer = new RecordCommitter(this.#database, { ...this.#outboxStatements, ...this.#statements });
     this.#announcer = new WakeAnnouncer(this.#database, context.events);
+    this.#channel = outboxChannelOf(settings.schema);
+    const outbox = new PostgresOutbox({
+      database: this.#database,
+      statements: this.#outboxStatements,
+      channel: this.#channel,
+      runtime: context.runtime,
+      watch: (onWake) => this.#watch(onWake),
+      onEnded: (ends) => this.#announce(ends),
+    });
+    this.capabilities = { schema: this.#schema, outbox };
     this.#waiters = new ResultWaiters({
       read: async (ids) =>
         (await this.#database.run(this.#statements.findFinished, [ids.filter(isStorableId)])).map(recordOf),
@@ -59,7 +78,7 @@ export class PostgresResultBackend implements ResultBackend {
   }
 
   get replyChannel(): string | null {
-    return this.#listener?.channel ?? null;
+    return this.#listener?.works === true ? this.#replyChannel : null;
   }
 
   async start(options: StartOptions): Promise<void> {
@@ -72,18 +91,18 @@ export class PostgresResultBackend implements ResultBackend {
     this.#waiters.stop(stoppedError());
     await this.#listener?.stop();
     this.#listener = null;
+    this.#replyChannel = null;
     await this.#announcer.flush();
     await this.#database.stop();
   }
 
   async commit(completions: readonly Completion[]): Promise<readonly CommitResult[]> {
-    const results = await this.#committer.commit(completions.map(({ record }) => record));
-    completions.forEach(({ record, replyTo }, index) => {
-      // A superseded copy is announced too: the one that applied may have died before it could tell.
-      if (replyTo !== null && isFinalState(record.state) && !isLovageError(results[index]))
-        this.#announcer.add(replyTo, record.id);
-    });
-    void this.#announcer.flush();
+    const results = await this.#committer.commit(completions);
+    // A superseded copy is announced too: the one that applied may have died before it could tell.
+    const ended = completions.filter(
+      ({ record }, index) => isFinalState(record.state) && !isLovageError(results[index]),
+    );
+    this.#announce(ended.map(({ record: { id }, replyTo }) => ({ id, replyTo })));
     return results;
   }
 
@@ -105,7 +124,7 @@ export class PostgresResultBackend implements ResultBackend {
 
   async waitFor(id: string, signal: AbortSignal): Promise<TaskRecord> {
     if (this.#stopped) throw stoppedError();
-    this.#listener ??= this.#listen();
+    this.#follow();
     return await this.#waiters.wait(id, signal);
   }
 
@@ -114,28 +133,51 @@ export class PostgresResultBackend implements ResultBackend {
   }
 
   async expire(limit: number): Promise<number> {
+    await this.#database.run(this.#outboxStatements.sweepKeys, [limit]);
     return (await this.#database.run(this.#statements.expire, [this.#settings.expiresMs, limit])).length;
   }
 
-  /** Without a URL to listen at (a pool was handed in) there is nothing to listen with: a lent connection might be the pool's only one. */
-  #listen(): WakeListener {
+  #announce(ends: readonly { readonly id: string; readonly replyTo: string | null }[]): void {
+    for (const { id, replyTo } of ends) if (replyTo !== null) this.#announcer.add(replyTo, id);
+    void this.#announcer.flush();
+  }
+
+  /** From the first wait on, this process is told of ends. */
+  #follow(): void {
+    if (this.#replyChannel !== null) return;
+    const channel = replyChannelOf(this.#context.runtime.uuid());
+    this.#replyChannel = channel;
+    const unfollow = this.#listen({
+      channel,
+      onNotify: (payload) => this.#waiters.wake(wokenIds(payload)),
+      onListening: () => this.#waiters.wakeAll(),
+    });
+    if (unfollow === null)
+      this.#context.events.emit('warning', {
+        message: 'waiting for results polls: set results.listenUrl beside the pg.Pool to be woken',
+      });
+  }
+
+  #watch(onWake: () => void): OutboxWatch {
+    const unfollow = this.#stopped
+      ? null
+      : this.#listen({ channel: this.#channel, onNotify: onWake, onListening: onWake });
+    return { stop: async () => unfollow?.() };
+  }
+
+  /** null: without a URL to listen at (a pool was handed in) there is nothing to listen with: a lent connection might be the pool's only one. */
+  #listen(follower: Follower): (() => void) | null {
     const { url, listenUrl, connectTimeoutMs, tls } = this.#settings;
     const listenAt = listenUrl ?? url;
+    if (listenAt === '') return null;
     const applicationName = `lovage ${this.#context.name} listen`;
-    const listener = new WakeListener({
+    this.#listener ??= new WakeListener({
       context: this.#context,
       url: maskUrl(listenAt),
       config: () => connectionConfig(listenAt, { applicationName, connectTimeoutMs, tls }),
       notify: async (channel) => void (await this.#database.run(NOTIFY, [[channel], ['[]']])),
-      onWake: (ids) => this.#waiters.wake(ids),
-      onListening: () => this.#waiters.wakeAll(),
     });
-    if (listenAt !== '') listener.start();
-    else
-      this.#context.events.emit('warning', {
-        message: 'waiting for results polls: set results.listenUrl beside the pg.Pool to be woken',
-      });
-    return listener;
+    return this.#listener.follow(follower);
   }
 
   /** Told by the connection's own events, unless it is something that time does not mend. */

@@ -1,5 +1,5 @@
 import { type Completion, type ResultBackend, isLovageError } from '@lovage/core';
-import { RecordedEvents, TestSchema, recordWrite } from '../test/support.js';
+import { RecordedEvents, TestSchema, completion, recordWrite } from '../test/support.js';
 
 interface Server {
   readonly url: string;
@@ -34,7 +34,7 @@ describe('a server that crashes in mid-traffic', () => {
     let down: Promise<void> | undefined;
     const lane = async (mine: readonly (typeof batches)[number][]): Promise<void> => {
       for (const [index, batch] of mine.entries()) {
-        const completions = batch.map((record) => ({ record, replyTo: caller.replyChannel }));
+        const completions = batch.map((record) => completion(record, { replyTo: caller.replyChannel }));
         if (index === 10) down ??= server.kill().then(() => server.start());
         refusals += await committed(backend, completions);
       }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import {
+  type Completion,
   type DriverContext,
   EventBus,
   type EventName,
@@ -134,8 +135,14 @@ export function recordWrite(fields: Partial<RecordWrite> = {}): RecordWrite {
     rootId: id,
     groupId: null,
     runtimeMs: null,
+    due: null,
     ...fields,
   };
+}
+
+/** A completion of that record alone, unless told otherwise. */
+export function completion(record: RecordWrite, fields: Partial<Omit<Completion, 'record'>> = {}): Completion {
+  return { record, replyTo: null, followUps: [], uniqueKey: null, ...fields };
 }
 
 /** Resolves once the condition holds; rejects after ten seconds. */

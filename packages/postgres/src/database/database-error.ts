@@ -61,15 +61,26 @@ const CODES = {
 } as const satisfies Record<DatabaseFailure, ErrorCode>;
 
 export function failureOf(error: unknown): DatabaseFailure {
+  const sqlState = sqlStateOf(error);
+  if (sqlState !== null)
+    return (
+      BY_SQLSTATE[sqlState] ?? BY_SQLSTATE[sqlState.slice(0, 3)] ?? BY_SQLSTATE[sqlState.slice(0, 2)] ?? 'unavailable'
+    );
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
-  if (typeof code === 'string') {
-    if (/^[0-9A-Z]{5}$/.test(code) && 'severity' in (error as object)) {
-      return BY_SQLSTATE[code] ?? BY_SQLSTATE[code.slice(0, 3)] ?? BY_SQLSTATE[code.slice(0, 2)] ?? 'unavailable';
-    }
-    const known = BY_NODE_CODE[code];
-    if (known !== undefined) return known;
-  }
+  const known = typeof code === 'string' ? BY_NODE_CODE[code] : undefined;
+  if (known !== undefined) return known;
   return BY_MESSAGE.find(([pattern]) => pattern.test(String(message)))?.[1] ?? 'lost';
+}
+
+/** PostgreSQL's own code of an error, also where what wraps the user's client has wrapped the error; null: it has none. */
+export function sqlStateOf(error: unknown): string | null {
+  for (let depth = 0, one = error; depth < 5 && typeof one === 'object' && one !== null; depth += 1) {
+    const { code, cause } = one as { readonly code?: unknown; readonly cause?: unknown };
+    // A severity tells it from Node's codes, such as EPIPE.
+    if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && 'severity' in one) return code;
+    one = cause;
+  }
+  return null;
 }
 
 /** The coded error for one of pg's; one of ours passes as it is. `url` is shown, and must be masked. */

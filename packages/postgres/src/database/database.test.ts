@@ -3,7 +3,15 @@ import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { inspect } from 'node:util';
 import type { ResultBackend, ResultsSettings } from '@lovage/core';
 import { Pool } from 'pg';
-import { RecordedEvents, TestSchema, recordWrite, resultsSettings, serverUrl, until } from '../../test/support.js';
+import {
+  RecordedEvents,
+  TestSchema,
+  completion,
+  recordWrite,
+  resultsSettings,
+  serverUrl,
+  until,
+} from '../../test/support.js';
 import { createResultBackend } from '../create-result-backend.js';
 
 const PASSWORD = 'hunter2-never-shown';
@@ -105,7 +113,7 @@ describe('connections to PostgreSQL', () => {
     expect(of('connection:open')).toMatchObject([{ target: 'results' }]);
     await backend.stop();
     await expect(backend.find({})).rejects.toMatchObject({ code: 'LOVAGE_STOPPED' });
-    await expect(backend.commit([{ record: recordWrite(), replyTo: null }])).rejects.toMatchObject({
+    await expect(backend.commit([completion(recordWrite())])).rejects.toMatchObject({
       code: 'LOVAGE_STOPPED',
     });
   });
@@ -130,7 +138,7 @@ describe('connections to PostgreSQL', () => {
     const blocker = new Pool({ connectionString: serverUrl(), max: 1 });
     const client = await blocker.connect();
     await client.query(`BEGIN; LOCK TABLE ${schema.name}.task_results IN EXCLUSIVE MODE`);
-    const committing = backend.commit([{ record, replyTo: null }]).catch((thrown: unknown) => thrown);
+    const committing = backend.commit([completion(record)]).catch((thrown: unknown) => thrown);
     const busy =
       "SELECT pid FROM pg_stat_activity WHERE application_name = 'lovage busy-death' AND wait_event_type = 'Lock'";
     await until('a blocked commit', async () => (await schema.sql(busy)).length === 1);
@@ -139,7 +147,7 @@ describe('connections to PostgreSQL', () => {
     await client.query('ROLLBACK');
     client.release();
     await blocker.end();
-    expect(await backend.commit([{ record, replyTo: null }])).toEqual(['applied']);
+    expect(await backend.commit([completion(record)])).toEqual(['applied']);
   });
 
   it('tries again at once what a deadlock undid', async () => {
@@ -148,16 +156,14 @@ describe('connections to PostgreSQL', () => {
       recordWrite({ id: `deadlock-${letter}-${schema.name}`, state: 'STARTED' }),
     );
     if (a === undefined || b === undefined) return;
-    await backend.commit([a, b].map((record) => ({ record, replyTo: null })));
+    await backend.commit([a, b].map((record) => completion(record)));
     const pool = new Pool({ connectionString: serverUrl(), max: 1 });
     const client = await pool.connect();
     // Never this one: it would wait longer than the other before it looks for a deadlock.
     await client.query(`BEGIN; SET LOCAL deadlock_timeout = '60s'`);
     const lock = `SELECT FROM ${schema.name}.task_results WHERE id = $1 FOR UPDATE`;
     await client.query(lock, [b.id]);
-    const committing = backend.commit(
-      [a, b].map((record) => ({ record: { ...record, state: 'SUCCESS' }, replyTo: null })),
-    );
+    const committing = backend.commit([a, b].map((record) => completion({ ...record, state: 'SUCCESS' })));
     const blocked =
       "SELECT pid FROM pg_stat_activity WHERE application_name = 'lovage deadlock' AND wait_event_type = 'Lock'";
     await until('a blocked commit', async () => (await schema.sql(blocked)).length === 1);
@@ -172,7 +178,7 @@ describe('connections to PostgreSQL', () => {
     const pool = new Pool({ connectionString: serverUrl(), max: 2, application_name: 'handed-in' });
     const { context, of } = recorded();
     const backend = await schema.started({ pool, url: '' }, context);
-    await backend.commit([{ record: recordWrite(), replyTo: null }]);
+    await backend.commit([completion(recordWrite())]);
     await schema.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'handed-in'");
     await until('the loss', () => of('connection:lost').length === 1);
     await recovered(backend);
@@ -195,7 +201,7 @@ describe('connections to PostgreSQL', () => {
   ])('with results.prepare %p leaves %p named upserts in a connection', async (prepare, count) => {
     const pool = new Pool({ connectionString: serverUrl(), max: 1 });
     const backend = await schema.started({ pool, url: '', prepare });
-    for (let call = 0; call < 3; call += 1) await backend.commit([{ record: recordWrite(), replyTo: null }]);
+    for (let call = 0; call < 3; call += 1) await backend.commit([completion(recordWrite())]);
     const { rows } = await pool.query("SELECT name FROM pg_prepared_statements WHERE statement LIKE '%INSERT INTO%'");
     expect(rows).toHaveLength(count);
     await backend.stop();
@@ -209,7 +215,7 @@ describe('connections to PostgreSQL', () => {
     const record = recordWrite();
     for (const one of [schema, other]) {
       const backend = await one.started({ pool, url: '' });
-      expect(await backend.commit([{ record, replyTo: null }])).toEqual(['applied']);
+      expect(await backend.commit([completion(record)])).toEqual(['applied']);
       await backend.stop();
     }
     await pool.end();

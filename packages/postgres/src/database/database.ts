@@ -12,14 +12,21 @@ import { Pool, type PoolClient, type QueryConfig } from 'pg';
 import { connectionConfig } from './connection-config.js';
 import { databaseError, failureOf } from './database-error.js';
 import { type PgPool, asPgPool } from './pg-pool.js';
-import type { Statement } from './statement.js';
+import { type Statement, statement } from './statement.js';
 
 /** One row as the server's text, null for NULL: the type parsers that a user may have changed in pg play no part. */
 export type Row = Readonly<Record<string, string | null>>;
 
+/** Runs one statement. */
+export type Run = (statement: Statement, values: readonly unknown[]) => Promise<readonly Row[]>;
+
 /** A connection that takes a statement and never answers counts as lost after this. */
 const QUERY_TIMEOUT_MS = 30_000;
 const CONFLICT_ATTEMPTS = 5;
+/** Whatever the database's default: each statement sees what was committed before it. */
+const BEGIN = statement('BEGIN ISOLATION LEVEL READ COMMITTED');
+const COMMIT = statement('COMMIT');
+const ROLLBACK = statement('ROLLBACK');
 const FIRST_CONNECTION = { minMs: 250, maxMs: 5_000 };
 
 const RAW = { getTypeParser: () => (text: unknown) => text } as unknown as NonNullable<QueryConfig['types']>;
@@ -100,7 +107,28 @@ export class Database {
 
   /** Runs one statement, which is its own transaction; one that a conflict undid (deadlock) is run again. */
   run(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
-    const { name, text } = statement;
+    return this.use((client) => retried(() => this.#query(client, statement, values)));
+  }
+
+  /** Makes the statements of `work` one transaction, run again where a conflict undid it. */
+  transaction<T>(work: (run: Run) => Promise<T>): Promise<T> {
+    return this.use((client) =>
+      retried(async () => {
+        await this.#query(client, BEGIN, []);
+        try {
+          const result = await work((statement, values) => this.#query(client, statement, values));
+          await this.#query(client, COMMIT, []);
+          return result;
+        } catch (error) {
+          // One that is lost is closed, which undoes what it did.
+          if (isLovageError(error) || failureOf(error) !== 'lost') await this.#query(client, ROLLBACK, []);
+          throw error;
+        }
+      }),
+    );
+  }
+
+  async #query(client: PoolClient, { name, text }: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
     const query = {
       ...(name !== null && this.#settings.prepare && { name }),
       text,
@@ -108,15 +136,7 @@ export class Database {
       types: RAW,
       query_timeout: QUERY_TIMEOUT_MS,
     };
-    return this.use(async (client) => {
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          return (await client.query<Row>(query)).rows;
-        } catch (error) {
-          if (attempt === CONFLICT_ATTEMPTS || failureOf(error) !== 'conflict') throw error;
-        }
-      }
-    });
+    return (await client.query<Row>(query)).rows;
   }
 
   /** Lends out one connection for as long as `work` takes. */
@@ -179,6 +199,17 @@ export class Database {
 
   #stoppedError(): LovageError {
     return new LovageError('LOVAGE_STOPPED', 'the result backend has been stopped');
+  }
+}
+
+/** Runs it again for as long as other transactions are in its way. */
+async function retried<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === CONFLICT_ATTEMPTS || isLovageError(error) || failureOf(error) !== 'conflict') throw error;
+    }
   }
 }
 

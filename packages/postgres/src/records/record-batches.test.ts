@@ -1,8 +1,8 @@
-import { recordWrite } from '../../test/support.js';
+import { completion, recordWrite } from '../../test/support.js';
 import { recordBatches } from './record-batches.js';
 
 function batchesOf(ids: readonly string[], resultJson = '1'): readonly (readonly string[])[] {
-  const writes = ids.map((id, index) => ({ index, record: recordWrite({ id, resultJson }) }));
+  const writes = ids.map((id) => completion(recordWrite({ id, resultJson })));
   return recordBatches(writes).map((batch) => batch.map(({ record }) => record.id));
 }
 
@@ -13,7 +13,7 @@ describe('recordBatches', () => {
 
   it('holds no id twice in a statement, and keeps the order of the writes of one id', () => {
     expect(batchesOf(['b', 'a', 'b', 'c', 'b', 'a'])).toEqual([['a', 'b', 'c'], ['a', 'b'], ['b']]);
-    const writes = [3, 1, 2].map((attempt, index) => ({ index, record: recordWrite({ id: 'x', attempt }) }));
+    const writes = [3, 1, 2].map((attempt) => completion(recordWrite({ id: 'x', attempt })));
     expect(recordBatches(writes).map(([write]) => write?.record.attempt)).toEqual([3, 1, 2]);
   });
 

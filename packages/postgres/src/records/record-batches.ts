@@ -1,26 +1,29 @@
-import type { RecordWrite } from '@lovage/core';
+import type { Message, OutboxMessage, RecordWrite } from '@lovage/core';
+import { chunksOf } from '../database/chunks.js';
 
-/** A write and its place in the call. */
-export interface IndexedWrite {
-  readonly index: number;
+/** What is written as one, of which there may be many in a statement. */
+export interface Write {
   readonly record: RecordWrite;
+  readonly followUps: readonly OutboxMessage[];
 }
-
-const MAX_ROWS = 500;
-const MAX_BYTES = 8 * 2 ** 20;
 
 /**
  * The statements that one call needs, to be run in order: each sorted by id (two that overlap then lock alike and cannot deadlock),
  * no id twice, at most 500 rows and 8 MB. A larger row travels alone.
  */
-export function recordBatches(writes: readonly IndexedWrite[]): readonly (readonly IndexedWrite[])[] {
-  return rounds(writes).flatMap((round) => chunks([...round].sort((a, b) => compare(a.record.id, b.record.id))));
+export function recordBatches<W extends Write>(writes: readonly W[]): readonly (readonly W[])[] {
+  return rounds(writes).flatMap((round) =>
+    chunksOf(
+      [...round].sort((a, b) => compare(a.record.id, b.record.id)),
+      sizeOf,
+    ),
+  );
 }
 
 /** The first write of every id, then the second of those that have one, and so on. */
-function rounds(writes: readonly IndexedWrite[]): readonly (readonly IndexedWrite[])[] {
+function rounds<W extends Write>(writes: readonly W[]): readonly (readonly W[])[] {
   const seen = new Map<string, number>();
-  const result: IndexedWrite[][] = [];
+  const result: W[][] = [];
   for (const write of writes) {
     const round = seen.get(write.record.id) ?? 0;
     seen.set(write.record.id, round + 1);
@@ -29,25 +32,14 @@ function rounds(writes: readonly IndexedWrite[]): readonly (readonly IndexedWrit
   return result;
 }
 
-function chunks(sorted: readonly IndexedWrite[]): readonly (readonly IndexedWrite[])[] {
-  const result: IndexedWrite[][] = [];
-  let bytes = Infinity;
-  for (const write of sorted) {
-    const size = sizeOf(write.record);
-    const last = result.at(-1);
-    if (last === undefined || last.length === MAX_ROWS || bytes + size > MAX_BYTES) {
-      result.push([write]);
-      bytes = size;
-    } else {
-      last.push(write);
-      bytes += size;
-    }
-  }
-  return result;
+/** The bytes of all that may be large. */
+export function sizeOf({ record, followUps }: Write): number {
+  let size = recordSize(record);
+  for (const { message } of followUps) size += messageSize(message);
+  return size;
 }
 
-/** The bytes of all that may be large. */
-export function sizeOf({ argsJson, kwargsJson, resultJson, progressJson, error }: RecordWrite): number {
+export function recordSize({ argsJson, kwargsJson, resultJson, progressJson, error }: RecordWrite): number {
   let size = 0;
   for (const json of [argsJson, kwargsJson, resultJson, progressJson])
     if (json !== null) size += Buffer.byteLength(json);
@@ -55,6 +47,10 @@ export function sizeOf({ argsJson, kwargsJson, resultJson, progressJson, error }
     size += Buffer.byteLength(cause.message) + Buffer.byteLength(cause.stack ?? '');
   }
   return size;
+}
+
+export function messageSize({ body, headers }: Message): number {
+  return body.byteLength + Buffer.byteLength(JSON.stringify(headers));
 }
 
 function compare(a: string, b: string): number {

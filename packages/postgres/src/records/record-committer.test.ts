@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type RecordWrite, type ResultBackend, isLovageError } from '@lovage/core';
-import { TestSchema, recordWrite } from '../../test/support.js';
+import { TestSchema, completion, recordWrite } from '../../test/support.js';
 
 describe('commits to PostgreSQL', () => {
   const schema = new TestSchema();
@@ -33,7 +33,7 @@ describe('commits to PostgreSQL', () => {
 
   it.each(Object.entries(bad))('%s harms none of 255 neighbours', async (_what, [fields, message]) => {
     const writes = Array.from({ length: 256 }, (_, index) => recordWrite(index === 77 ? fields : {}));
-    const results = await backend.commit(writes.map((record) => ({ record, replyTo: null })));
+    const results = await backend.commit(writes.map((record) => completion(record)));
     const refused = results[77];
     expect(isLovageError(refused, 'LOVAGE_RESULT_NOT_STORABLE')).toBe(true);
     expect((refused as Error).message).toMatch(message);
@@ -51,7 +51,7 @@ describe('commits to PostgreSQL', () => {
       resultJson: JSON.stringify(value),
       argsJson: nested(1_000),
     });
-    expect(await backend.commit([{ record, replyTo: null }])).toEqual(['applied']);
+    expect(await backend.commit([completion(record)])).toEqual(['applied']);
     const [found] = await backend.find({ ids: [record.id] });
     expect(found).toMatchObject({ task: text, queue: text, worker: text });
     expect(JSON.stringify(found?.result)).toBe(JSON.stringify(value));
@@ -61,7 +61,7 @@ describe('commits to PostgreSQL', () => {
   it('splits a call of 40 MB into statements', async () => {
     const resultJson = JSON.stringify('é'.repeat(500_000));
     const writes = Array.from({ length: 40 }, () => recordWrite({ resultJson }));
-    const results = await backend.commit(writes.map((record) => ({ record, replyTo: null })));
+    const results = await backend.commit(writes.map((record) => completion(record)));
     expect(new Set(results)).toEqual(new Set(['applied']));
   });
 
@@ -75,7 +75,7 @@ describe('commits to PostgreSQL', () => {
     };
     const before = await deadlocks();
     for (let pair = 0; pair < 20; pair += 1) {
-      const first = Array.from({ length: 500 }, () => ({ record: recordWrite({ state: 'STARTED' }), replyTo: null }));
+      const first = Array.from({ length: 500 }, () => completion(recordWrite({ state: 'STARTED' })));
       const second = [...first].reverse();
       const results = await Promise.all([backend.commit(first), other.commit(second), backend.commit(second)]);
       expect(new Set(results.flat())).toEqual(new Set(['applied']));
@@ -94,7 +94,7 @@ describe('commits to PostgreSQL', () => {
       error,
       runtimeMs: 2_000,
     });
-    await backend.commit([{ record, replyTo: null }]);
+    await backend.commit([completion(record)]);
     const page = readFileSync(join(__dirname, '..', '..', '..', '..', 'docs', 'reference', 'tables.md'), 'utf8');
     const queries = [...page.matchAll(/^```sql\n(.*?)^```/gms)].map(([, sql = '']) =>
       sql.replaceAll('lovage.', `${schema.name}.`),

@@ -1,38 +1,48 @@
-import { type CommitResult, LovageError, type RecordWrite, isLovageError } from '@lovage/core';
+import { type CommitResult, type Completion, LovageError, type RecordWrite, isLovageError } from '@lovage/core';
 import type { Database } from '../database/database.js';
-import { type IndexedWrite, recordBatches, sizeOf } from './record-batches.js';
+import { type OutboxStatements, commitValues } from '../outbox/statements.js';
+import { recordBatches, sizeOf } from './record-batches.js';
 import { isStorableId } from './storable-id.js';
 import { type RecordStatements, upsertValues } from './statements.js';
+
+type CommitStatements = Pick<RecordStatements, 'upsert'> & Pick<OutboxStatements, 'commit'>;
 
 /** jsonb holds strings and containers of at most 256 MB; more would only break the connection, or pg's own buffers. */
 const MAX_ROW_BYTES = 255 * 2 ** 20;
 
-/** Writes records in guarded batches. A row that the database cannot store is found by halving and harms no other. */
+interface IndexedCompletion extends Completion {
+  /** Its place in the call. */
+  readonly index: number;
+}
+
+/** Commits completions in guarded batches. One that the database cannot store is found by halving and harms no other. */
 export class RecordCommitter {
   readonly #database: Database;
-  readonly #statements: Pick<RecordStatements, 'upsert'>;
+  readonly #statements: CommitStatements;
 
-  constructor(database: Database, statements: Pick<RecordStatements, 'upsert'>) {
+  constructor(database: Database, statements: CommitStatements) {
     this.#database = database;
     this.#statements = statements;
   }
 
-  /** One result a record, in order. Rejects as `ResultBackend.commit` does. */
-  async commit(records: readonly RecordWrite[]): Promise<readonly CommitResult[]> {
+  /** One result a completion, in order. Rejects as `ResultBackend.commit` does. */
+  async commit(completions: readonly Completion[]): Promise<readonly CommitResult[]> {
     const results: CommitResult[] = [];
-    const sendable: IndexedWrite[] = [];
-    records.forEach((record, index) => {
-      const reason = unsendable(record);
-      if (reason === null) sendable.push({ index, record });
-      else results[index] = notStorable(record, reason);
+    const sendable: IndexedCompletion[] = [];
+    completions.forEach((completion, index) => {
+      const reason = unsendable(completion);
+      if (reason === null) sendable.push({ ...completion, index });
+      else results[index] = notStorable(completion.record, reason);
     });
     for (const batch of recordBatches(sendable)) await this.#write(batch, results);
     return results;
   }
 
-  async #write(batch: readonly IndexedWrite[], results: CommitResult[]): Promise<void> {
+  async #write(batch: readonly IndexedCompletion[], results: CommitResult[]): Promise<void> {
     try {
-      const rows = await this.#database.run(this.#statements.upsert, upsertValues(batch.map(({ record }) => record)));
+      const rows = batch.some(causesMore)
+        ? await this.#database.run(this.#statements.commit, commitValues(batch))
+        : await this.#database.run(this.#statements.upsert, upsertValues(batch.map(({ record }) => record)));
       const applied = new Set(rows.map(({ id }) => id));
       for (const { index, record } of batch) results[index] = applied.has(record.id) ? 'applied' : 'superseded';
     } catch (error) {
@@ -49,10 +59,15 @@ export class RecordCommitter {
   }
 }
 
+/** Most do not, and need the lesser statement. */
+function causesMore({ record, followUps, uniqueKey }: Completion): boolean {
+  return followUps.length > 0 || uniqueKey !== null || record.due !== null;
+}
+
 /** What could not even be sent: a row too large for one statement, or an id that would come back as another. */
-function unsendable(record: RecordWrite): string | null {
-  if (!isStorableId(record.id)) return 'its id holds a NUL or a lone surrogate';
-  const size = sizeOf(record);
+function unsendable(completion: Completion): string | null {
+  if (!isStorableId(completion.record.id)) return 'its id holds a NUL or a lone surrogate';
+  const size = sizeOf(completion);
   return size > MAX_ROW_BYTES ? `expected at most ${MAX_ROW_BYTES} bytes, got ${size}` : null;
 }
 

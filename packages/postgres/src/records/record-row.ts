@@ -1,4 +1,4 @@
-import type { ErrorRecord, RecordState, TaskRecord } from '@lovage/core';
+import type { ErrorRecord, RecordState, TaskEnd, TaskRecord } from '@lovage/core';
 import type { Row } from '../database/database.js';
 
 /** One row of task_results, as the statements here select it. */
@@ -22,12 +22,21 @@ export function recordOf(row: Row): TaskRecord {
     createdAt: new Date(Number(row['created_at'])),
     startedAt: date(row, 'started_at'),
     finishedAt: date(row, 'finished_at'),
+    scheduledAt: date(row, 'scheduled_at'),
+    history: historyOf(row),
   };
 }
 
 /** The same of a row that is its state alone. */
 export function stateOf(row: Row): [id: string, state: RecordState] {
   return [text(row, 'id'), { state: text(row, 'state'), attempt: Number(row['attempt']) }];
+}
+
+function historyOf(row: Row): readonly TaskEnd[] {
+  const ends = (json(row, 'history') ?? []) as readonly (Omit<TaskEnd, 'finishedAt'> & {
+    readonly finishedAt: string;
+  })[];
+  return ends.map((end) => ({ ...end, finishedAt: new Date(end.finishedAt) }));
 }
 
 function text(row: Row, column: string): string {

@@ -1,9 +1,9 @@
 import { type RecordWrite, TASK_STATE_TRANSITIONS, isFinalState } from '@lovage/core';
 import { escapeIdentifier } from 'pg';
-import { arrayLiteral } from '../database/array-literal.js';
+import { type Columns, columnsOf, rowsOf } from '../database/columns.js';
 import { type Statement, preparedStatement, statement } from '../database/statement.js';
 
-/** Every statement on task_results. */
+/** Every statement on task_results alone. */
 export interface RecordStatements {
   /** Parameters: `upsertValues`. Returns the id of each row that it applied to. */
   readonly upsert: Statement;
@@ -19,7 +19,8 @@ export interface RecordStatements {
   readonly expire: Statement;
 }
 
-const FINAL_STATES = Object.keys(TASK_STATE_TRANSITIONS)
+/** As a list in SQL. */
+export const FINAL_STATES = Object.keys(TASK_STATE_TRANSITIONS)
   .filter(isFinalState)
   .map((state) => `'${state}'`)
   .join(', ');
@@ -28,36 +29,89 @@ const FINAL_STATES = Object.keys(TASK_STATE_TRANSITIONS)
 const COLUMNS = `id, task, state, attempt, args, kwargs, result, error, progress, retries, queue, worker, parent_id, root_id, group_id,
   extract(epoch FROM created_at) * 1000 AS created_at,
   extract(epoch FROM started_at) * 1000 AS started_at,
-  extract(epoch FROM finished_at) * 1000 AS finished_at`;
+  extract(epoch FROM finished_at) * 1000 AS finished_at,
+  round(extract(epoch FROM scheduled_at) * 1000) AS scheduled_at, history`;
+
+/** What a write says of a task that does not wait. */
+const WRITE: Columns<RecordWrite> = [
+  ['id', 'text', ({ id }) => id],
+  ['task', 'text', ({ task }) => task],
+  ['state', 'text', ({ state }) => state],
+  ['attempt', 'int', ({ attempt }) => attempt],
+  ['args', 'text', ({ argsJson }) => argsJson],
+  ['kwargs', 'text', ({ kwargsJson }) => kwargsJson],
+  ['result', 'text', ({ resultJson }) => resultJson],
+  ['error', 'text', ({ error }) => error && JSON.stringify(error)],
+  ['progress', 'text', ({ progressJson }) => progressJson],
+  ['retries', 'int', ({ retries }) => retries],
+  ['queue', 'text', ({ queue }) => queue],
+  ['worker', 'text', ({ worker }) => worker],
+  ['parent_id', 'text', ({ parentId }) => parentId],
+  ['root_id', 'text', ({ rootId }) => rootId],
+  ['group_id', 'text', ({ groupId }) => groupId],
+  ['runtime', 'float8', ({ runtimeMs }) => runtimeMs],
+];
+
+/** The same of one that may wait. */
+export const WAITING_WRITE: Columns<RecordWrite> = [
+  ...WRITE,
+  ['due_in', 'float8', ({ due }) => (due !== null && 'inMs' in due ? due.inMs : null)],
+  ['due_on', 'float8', ({ due }) => (due !== null && 'at' in due ? due.at.getTime() : null)],
+];
+
+const INTO = `id, task, state, attempt, args, kwargs, result, error, progress, retries, queue, worker, parent_id, root_id, group_id,
+  created_at, started_at, finished_at`;
+
+const SELECTED = `id, task, state, attempt, args::jsonb, kwargs::jsonb, result::jsonb, error::jsonb, progress::jsonb, retries, queue, worker,
+  parent_id, root_id, group_id,
+  now(), now() - runtime * interval '1 millisecond', CASE WHEN state IN (${FINAL_STATES}) THEN now() END`;
+
+/**
+ * The guard: nothing overrides a final record or a later attempt, within one attempt no state steps back, and one that announces an
+ * attempt (rank 0) applies over earlier ones alone.
+ */
+const GUARD = `stored.state NOT IN (${FINAL_STATES})
+  AND (stored.attempt < excluded.attempt
+    OR stored.attempt = excluded.attempt AND ${rankOf('excluded')} > 0 AND ${rankOf('stored')} <= ${rankOf('excluded')})`;
+
+const UPSERT = `ON CONFLICT (id) DO UPDATE SET
+  task = excluded.task, state = excluded.state, attempt = excluded.attempt, args = excluded.args, kwargs = excluded.kwargs,
+  result = excluded.result, error = excluded.error, progress = excluded.progress, retries = excluded.retries, queue = excluded.queue,
+  worker = excluded.worker, parent_id = excluded.parent_id, root_id = excluded.root_id, group_id = excluded.group_id,
+  started_at = COALESCE(excluded.started_at, stored.started_at), finished_at = excluded.finished_at, scheduled_at = excluded.scheduled_at
+WHERE ${GUARD}`;
+
+export function taskResults(schema: string): string {
+  return `${escapeIdentifier(schema)}.task_results`;
+}
+
+/** When something is due, of a row with `due_in` and `due_on` by the clock `now`; null: it has no time. */
+export function dueTime(now: 'now()' | 'statement_timestamp()'): string {
+  return `COALESCE(to_timestamp(due_on / 1000), ${now} + due_in * interval '1 millisecond')`;
+}
+
+/** Inserts the `WAITING_WRITE`s of the parameters from $1 on; `onConflict` says what becomes of those that are there. */
+export function insertWaiting(schema: string, onConflict: 'upsert' | 'nothing'): string {
+  const conflict = onConflict === 'upsert' ? UPSERT : 'ON CONFLICT (id) DO NOTHING';
+  return `INSERT INTO ${taskResults(schema)} AS stored (${INTO}, scheduled_at)
+SELECT ${SELECTED}, ${dueTime(onConflict === 'upsert' ? 'now()' : 'statement_timestamp()')}
+FROM ${rowsOf(WAITING_WRITE, 1, 'write')}
+${conflict}`;
+}
 
 export function recordStatements(schema: string): RecordStatements {
-  const table = `${escapeIdentifier(schema)}.task_results`;
+  const table = taskResults(schema);
   return {
     /*
      * One statement for a batch: 256 rows take about 10 ms while two such statements are under way; 256 commits of one row, 87 ms.
      * Its rows come sorted by id, each id once: unsorted batches that overlap deadlock, and an id twice fails the statement (21000).
-     * What a commit causes besides the record must be inserted in this same statement, FROM a JOIN on what RETURNs: a copy of
-     * the message that lost then causes nothing.
-     * The guard: nothing overrides a final record or a later attempt, and within one attempt no state steps back.
+     * What a commit causes besides the record is in the statement `commit` of the outbox, which costs more.
      */
     upsert: preparedStatement(`
-INSERT INTO ${table} AS stored (
-  id, task, state, attempt, args, kwargs, result, error, progress, retries, queue, worker, parent_id, root_id, group_id,
-  created_at, started_at, finished_at)
-SELECT id, task, state, attempt, args::jsonb, kwargs::jsonb, result::jsonb, error::jsonb, progress::jsonb, retries, queue, worker,
-  parent_id, root_id, group_id,
-  now(), now() - runtime * interval '1 millisecond', CASE WHEN state IN (${FINAL_STATES}) THEN now() END
-FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::int[],
-  $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::float8[])
-  AS write (id, task, state, attempt, args, kwargs, result, error, progress, retries, queue, worker, parent_id, root_id, group_id, runtime)
-ON CONFLICT (id) DO UPDATE SET
-  task = excluded.task, state = excluded.state, attempt = excluded.attempt, args = excluded.args, kwargs = excluded.kwargs,
-  result = excluded.result, error = excluded.error, progress = excluded.progress, retries = excluded.retries, queue = excluded.queue,
-  worker = excluded.worker, parent_id = excluded.parent_id, root_id = excluded.root_id, group_id = excluded.group_id,
-  started_at = COALESCE(excluded.started_at, stored.started_at), finished_at = excluded.finished_at
-WHERE stored.state NOT IN (${FINAL_STATES})
-  AND (stored.attempt < excluded.attempt
-    OR stored.attempt = excluded.attempt AND ${rankOf('stored')} <= ${rankOf('excluded')})
+INSERT INTO ${table} AS stored (${INTO})
+SELECT ${SELECTED}
+FROM ${rowsOf(WRITE, 1, 'write')}
+${UPSERT}
 RETURNING id`),
 
     states: preparedStatement(`SELECT id, state, attempt FROM ${table} WHERE id = ANY ($1::text[])`),
@@ -87,31 +141,12 @@ RETURNING id`),
   };
 }
 
-/** The upsert's parameters: one array a column. */
+/** The upsert's parameters. */
 export function upsertValues(records: readonly RecordWrite[]): readonly string[] {
-  const column = (valueOf: (record: RecordWrite) => string | number | null): string =>
-    arrayLiteral(records.map(valueOf));
-  return [
-    column(({ id }) => id),
-    column(({ task }) => task),
-    column(({ state }) => state),
-    column(({ attempt }) => attempt),
-    column(({ argsJson }) => argsJson),
-    column(({ kwargsJson }) => kwargsJson),
-    column(({ resultJson }) => resultJson),
-    column(({ error }) => error && JSON.stringify(error)),
-    column(({ progressJson }) => progressJson),
-    column(({ retries }) => retries),
-    column(({ queue }) => queue),
-    column(({ worker }) => worker),
-    column(({ parentId }) => parentId),
-    column(({ rootId }) => rootId),
-    column(({ groupId }) => groupId),
-    column(({ runtimeMs }) => runtimeMs),
-  ];
+  return columnsOf(WRITE, records);
 }
 
 /** How far a state has come; all but these, PROGRESS and users' own, count as running. */
 function rankOf(row: 'stored' | 'excluded'): string {
-  return `CASE ${row}.state WHEN 'PENDING' THEN 0 WHEN 'RECEIVED' THEN 1 WHEN 'STARTED' THEN 2 ELSE 3 END`;
+  return `CASE ${row}.state WHEN 'PENDING' THEN 0 WHEN 'RETRY' THEN 0 WHEN 'RECEIVED' THEN 1 WHEN 'STARTED' THEN 2 ELSE 3 END`;
 }

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SchemaManager } from '@lovage/core';
 import { dumpSchema } from '../../test/dump-schema.js';
-import { TestSchema, recordWrite } from '../../test/support.js';
+import { TestSchema, completion, recordWrite } from '../../test/support.js';
 import { readMigrations } from './migration.js';
 
 const NAMES = readMigrations().map(({ name }) => name);
@@ -46,7 +46,7 @@ describe('PostgresSchemaManager', () => {
     try {
       await odd.migrate();
       const backend = await odd.started();
-      expect(await backend.commit([{ record: recordWrite(), replyTo: null }])).toEqual(['applied']);
+      expect(await backend.commit([completion(recordWrite())])).toEqual(['applied']);
     } finally {
       await odd.dispose();
     }

@@ -1,6 +1,6 @@
 import { type ResultBackend, type TaskRecord, systemRuntime } from '@lovage/core';
 import { Client, Pool } from 'pg';
-import { RecordedEvents, TestSchema, recordWrite, serverUrl, until } from '../../test/support.js';
+import { RecordedEvents, TestSchema, completion, recordWrite, serverUrl, until } from '../../test/support.js';
 import { replyChannelOf, wokenIds } from './reply-channel.js';
 
 describe('waiting for results', () => {
@@ -22,7 +22,7 @@ describe('waiting for results', () => {
     const record = recordWrite();
     const waited = wait(backend, record.id);
     await until('a reply channel', () => backend.replyChannel !== null);
-    await worker.commit([{ record, replyTo: backend.replyChannel }]);
+    await worker.commit([completion(record, { replyTo: backend.replyChannel })]);
     await waited;
     return backend.replyChannel ?? '';
   }
@@ -57,7 +57,7 @@ describe('waiting for results', () => {
     // The read that every wait begins with goes out on the loop's next turn; over one connection, what follows it is answered after it.
     await new Promise((resolve) => setImmediate(resolve));
     expect(await backend.find({ ids: [record.id] })).toEqual([]);
-    await worker.commit([{ record, replyTo: backend.replyChannel }]);
+    await worker.commit([completion(record, { replyTo: backend.replyChannel })]);
     expect(await waited).toMatchObject({ id: record.id });
   });
 
@@ -70,7 +70,7 @@ describe('waiting for results', () => {
     await client.query(`LISTEN ${channel}`);
     const ended = Array.from({ length: 500 }, () => recordWrite());
     const writes = [recordWrite({ state: 'STARTED' }), recordWrite({ resultJson: '"\\u0000"' }), ...ended];
-    await worker.commit(writes.map((record) => ({ record, replyTo: channel })));
+    await worker.commit(writes.map((record) => completion(record, { replyTo: channel })));
     await until('500 wakes', () => payloads.flatMap(wokenIds).length >= 500);
     expect(payloads).toHaveLength(3);
     expect(payloads.flatMap(wokenIds)).toEqual(ended.map(({ id }) => id));
@@ -87,7 +87,7 @@ describe('waiting for results', () => {
     expect((await lost).message).toContain('polling until it is back');
     const unheard = recordWrite();
     const waited = wait(backend, unheard.id);
-    await worker.commit([{ record: unheard, replyTo: null }]);
+    await worker.commit([completion(unheard)]);
     expect(await waited).toMatchObject({ id: unheard.id });
     await until('another listener', async () => {
       const [again] = await listeners('loss');
@@ -106,7 +106,7 @@ describe('waiting for results', () => {
     const warned = events.next('warning');
     const records = [recordWrite(), recordWrite()];
     const waits = records.map(({ id }) => wait(backend, id));
-    await worker.commit(records.map((record) => ({ record, replyTo: backend.replyChannel })));
+    await worker.commit(records.map((record) => completion(record, { replyTo: backend.replyChannel })));
     await Promise.all(waits);
     expect((await warned).message).toContain('results.listenUrl');
     expect(backend.replyChannel).toBeNull();
@@ -119,7 +119,7 @@ describe('waiting for results', () => {
     const polling = await schema.started({ pool, url: '' }, events.context);
     const record = recordWrite();
     const waited = wait(polling, record.id);
-    await worker.commit([{ record, replyTo: polling.replyChannel }]);
+    await worker.commit([completion(record, { replyTo: polling.replyChannel })]);
     expect(await waited).toMatchObject({ id: record.id });
     expect(events.of('warning')).toMatchObject([{ message: expect.stringContaining('listenUrl') as string }]);
     const woken = await schema.started({ pool, url: '', listenUrl: serverUrl() });

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type DriverContext, backoffDelay } from '@lovage/core';
 import { Client, type ClientConfig, escapeIdentifier } from 'pg';
 import { databaseError } from '../database/database-error.js';
-import { replyChannelOf, wokenIds } from './reply-channel.js';
+import { replyChannelOf } from './reply-channel.js';
 
 export interface WakeListenerOptions {
   readonly context: DriverContext;
@@ -12,8 +12,13 @@ export interface WakeListenerOptions {
   readonly config: () => ClientConfig;
   /** Sends a notification the way a worker does. */
   readonly notify: (channel: string) => Promise<void>;
-  readonly onWake: (ids: readonly string[]) => void;
-  /** Listening has begun, or begun again: wakes may have been missed. */
+}
+
+/** Who is told of what comes through a channel. */
+export interface Follower {
+  readonly channel: string;
+  readonly onNotify: (payload: string) => void;
+  /** Listening has begun, or begun again: notifications may have been missed. */
   readonly onListening: () => void;
 }
 
@@ -22,30 +27,40 @@ const PROOF_TIMEOUT_MS = 5_000;
 const RECONNECT = { minMs: 100, maxMs: 10_000 };
 
 /**
- * One connection that LISTENs on this process's channel, kept up by itself. It counts as listening only once a notification has come
- * through; where none does, it says once that callers poll, and gives up. While the connection is lost callers poll too.
+ * One connection that LISTENs on every channel that is followed, kept up by itself from the first on. It counts as listening only once a
+ * notification has come through; where none does, it says once that there is only polling, and gives up. While the connection is lost
+ * whoever follows polls too.
  */
 export class WakeListener {
   readonly #options: WakeListenerOptions;
-  readonly #channel: string;
+  readonly #proofChannel: string;
+  readonly #followers = new Set<Follower>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | null = null;
-  #proven = false;
+  #connection: ListenConnection | null = null;
+  #works = false;
   #warned = false;
 
   constructor(options: WakeListenerOptions) {
     this.#options = options;
-    this.#channel = replyChannelOf(options.context.runtime.uuid());
+    this.#proofChannel = replyChannelOf(options.context.runtime.uuid());
   }
 
-  /** The channel, once listening has proved to work. */
-  get channel(): string | null {
-    return this.#proven ? this.#channel : null;
+  /** Listening has proved to work. */
+  get works(): boolean {
+    return this.#works;
   }
 
-  /** Begins in the background; once. */
-  start(): void {
+  /** Begins in the background; what is returned ends it. */
+  follow(follower: Follower): () => void {
+    this.#followers.add(follower);
     this.#running ??= this.#run();
+    if (this.#connection !== null) void this.#listen(this.#connection, [follower]);
+    return () => {
+      if (!this.#followers.delete(follower)) return;
+      if ([...this.#followers].every(({ channel }) => channel !== follower.channel))
+        this.#connection?.unlisten(follower.channel);
+    };
   }
 
   async stop(): Promise<void> {
@@ -57,42 +72,53 @@ export class WakeListener {
     const { signal } = this.#stopping;
     const { runtime } = this.#options.context;
     for (let failures = 0; !signal.aborted;) {
-      const connection = new ListenConnection(this.#options.config, this.#channel, this.#options.onWake);
+      const connection = new ListenConnection(this.#options.config, (channel, payload) => {
+        for (const follower of [...this.#followers]) if (follower.channel === channel) follower.onNotify(payload);
+      });
       const end = (): void => connection.end();
       signal.addEventListener('abort', end, { once: true });
       try {
-        await Promise.race([connection.open(), connection.lost]);
+        await Promise.race([connection.open(this.#proofChannel), connection.lost]);
         if (!(await this.#prove(connection))) {
-          this.#proven = false;
+          this.#works = false;
           this.#warn(
-            'LISTEN does not work here (a pooler?), so waiting for results polls; set results.listenUrl to the server itself',
+            'LISTEN does not work here (a pooler?), so results and the outbox are polled; set results.listenUrl to the server itself',
           );
           return;
         }
         failures = 0;
         this.#warned = false;
-        this.#proven = true;
-        this.#options.onListening();
+        this.#connection = connection;
+        await this.#listen(connection, [...this.#followers]);
         await connection.lost;
       } catch (error) {
         if (signal.aborted) return;
         this.#warn(
-          'the connection that waits for results is lost: polling until it is back',
+          'the connection that listens for results and the outbox is lost: polling until it is back',
           databaseError(error, this.#options.url),
         );
         failures += 1;
         await delay(backoffDelay(failures, RECONNECT, runtime), undefined, { signal }).catch(() => undefined);
       } finally {
+        this.#connection = null;
         signal.removeEventListener('abort', end);
         connection.end();
       }
     }
   }
 
+  /** Never rejects: a connection that fails is replaced. */
+  async #listen(connection: ListenConnection, followers: readonly Follower[]): Promise<void> {
+    const channels = new Set(followers.map(({ channel }) => channel));
+    if (!(await connection.listen([...channels]))) return;
+    this.#works = true;
+    for (const follower of followers) if (this.#followers.has(follower)) follower.onListening();
+  }
+
   async #prove(connection: ListenConnection): Promise<boolean> {
     const timeout = new AbortController();
     try {
-      await Promise.race([this.#options.notify(this.#channel), connection.lost]);
+      await Promise.race([this.#options.notify(this.#proofChannel), connection.lost]);
       const late = delay(PROOF_TIMEOUT_MS, false, { signal: timeout.signal });
       return await Promise.race([connection.heard, connection.lost, late]);
     } finally {
@@ -115,32 +141,45 @@ class ListenConnection {
   /** Resolves with the first notification. */
   readonly heard: Promise<true>;
   readonly #config: () => ClientConfig;
-  readonly #channel: string;
-  readonly #onWake: (ids: readonly string[]) => void;
+  readonly #onNotify: (channel: string, payload: string) => void;
   #client: Client | null = null;
   #fail: (error: Error) => void = () => {};
   #hear: (heard: true) => void = () => {};
 
-  constructor(config: () => ClientConfig, channel: string, onWake: (ids: readonly string[]) => void) {
+  constructor(config: () => ClientConfig, onNotify: (channel: string, payload: string) => void) {
     this.#config = config;
-    this.#channel = channel;
-    this.#onWake = onWake;
+    this.#onNotify = onNotify;
     this.lost = new Promise((_resolve, reject) => (this.#fail = reject));
     this.lost.catch(() => undefined);
     this.heard = new Promise((resolve) => (this.#hear = resolve));
   }
 
-  async open(): Promise<void> {
+  async open(channel: string): Promise<void> {
     const client = new Client(this.#config());
     this.#client = client;
     client.on('error', (error) => this.#fail(error));
     client.on('end', () => this.#fail(new Error('the connection ended')));
-    client.on('notification', ({ payload }) => {
+    client.on('notification', ({ channel: from, payload }) => {
       this.#hear(true);
-      this.#onWake(wokenIds(payload ?? ''));
+      this.#onNotify(from, payload ?? '');
     });
     await client.connect();
-    await client.query(`LISTEN ${escapeIdentifier(this.#channel)}`);
+    await client.query(`LISTEN ${escapeIdentifier(channel)}`);
+  }
+
+  /** False: the connection failed. */
+  async listen(channels: readonly string[]): Promise<boolean> {
+    try {
+      await this.#client?.query(channels.map((channel) => `LISTEN ${escapeIdentifier(channel)}`).join('; '));
+      return true;
+    } catch (error) {
+      this.#fail(error as Error);
+      return false;
+    }
+  }
+
+  unlisten(channel: string): void {
+    this.#client?.query(`UNLISTEN ${escapeIdentifier(channel)}`).catch((error: Error) => this.#fail(error));
   }
 
   end(): void {

@@ -1,0 +1,252 @@
+import {
+  type Completion,
+  OUTBOX_LEASE_MS,
+  type OutboxCall,
+  type OutboxMessage,
+  type UniqueClaim,
+  type UniqueHold,
+} from '@lovage/core';
+import { escapeIdentifier } from 'pg';
+import { type Columns, columnsOf, rowsOf } from '../database/columns.js';
+import { type Statement, preparedStatement, statement } from '../database/statement.js';
+import { FINAL_STATES, WAITING_WRITE, dueTime, insertWaiting, taskResults } from '../records/statements.js';
+
+/** Every statement on outbox and unique_keys. All that they return is text. */
+export interface OutboxStatements {
+  /** `WAITING_WRITE`, `SENDING`, `HOLD`. Returns the id of each record that it applied to. */
+  readonly commit: Statement;
+  /** `WAITING_WRITE`, `SENDING`, the channel. Returns the id of each row of the outbox. */
+  readonly enqueue: Statement;
+  /** As `enqueue`, of one call. */
+  readonly requeue: Statement;
+  /** $1 limit. At least one row, of `now` and `next` alone if nothing is due. */
+  readonly claim: Statement;
+  /** $1 ids of rows. */
+  readonly remove: Statement;
+  /** $1 task ids, null: any; $2 task, $3 queue, null: any; $4 limit. */
+  readonly scheduled: Statement;
+  /** $1 task ids, $2 the record's error. Returns the id of each record that it applied to, with its `reply_to`. */
+  readonly cancel: Statement;
+  /** $1 keys. Of these, those that have run out. */
+  readonly dropKeys: Statement;
+  /** `CLAIM`. Returns each key that was free. */
+  readonly takeKeys: Statement;
+  /** $1 keys. */
+  readonly holders: Statement;
+  /** `HOLD`. */
+  readonly release: Statement;
+  /** $1 limit. */
+  readonly sweepKeys: Statement;
+}
+
+/** A message on its way into the table. */
+export interface Sending {
+  /** The record whose write causes it; null: it needs none. */
+  readonly cause: string | null;
+  readonly message: OutboxMessage;
+}
+
+export const SENDING: Columns<Sending> = [
+  ['cause', 'text', ({ cause }) => cause],
+  ['row_id', 'uuid', ({ message }) => message.rowId],
+  ['task_id', 'text', ({ message }) => message.taskId],
+  ['task', 'text', ({ message }) => message.task],
+  ['queue', 'text', ({ message }) => message.message.queue],
+  ['due_in', 'float8', ({ message: { due } }) => (due !== null && 'inMs' in due ? due.inMs : null)],
+  ['due_on', 'float8', ({ message: { due } }) => (due !== null && 'at' in due ? due.at.getTime() : null)],
+  ['headers', 'text', ({ message }) => JSON.stringify(message.message.headers)],
+  ['properties', 'text', ({ message }) => propertiesOf(message)],
+  ['body', 'text', ({ message }) => Buffer.from(message.message.body).toString('utf8')],
+];
+
+export const HOLD: Columns<UniqueHold> = [
+  ['key', 'text', ({ key }) => key],
+  ['task_id', 'text', ({ taskId }) => taskId],
+];
+
+/** A call that wants a key. */
+export interface UniqueCall extends Pick<OutboxMessage, 'taskId' | 'due'> {
+  readonly unique: UniqueClaim;
+}
+
+export const CLAIM: Columns<UniqueCall> = [
+  ['key', 'text', ({ unique }) => unique.key],
+  ['task_id', 'text', ({ taskId }) => taskId],
+  ['scope', 'text', ({ unique }) => unique.scope],
+  ['ttl', 'float8', ({ unique }) => unique.ttlMs],
+  ['due_in', 'float8', ({ due }) => (due !== null && 'inMs' in due ? due.inMs : null)],
+  ['due_on', 'float8', ({ due }) => (due !== null && 'at' in due ? due.at.getTime() : null)],
+];
+
+const AFTER_RECORDS = WAITING_WRITE.length + 1;
+const AFTER_MESSAGES = AFTER_RECORDS + SENDING.length;
+
+/** Whoever listens polls as often. */
+const SOON = `interval '1 second'`;
+
+export function outboxStatements(schema: string): OutboxStatements {
+  const records = taskResults(schema);
+  const outbox = `${escapeIdentifier(schema)}.outbox`;
+  const keys = `${escapeIdentifier(schema)}.unique_keys`;
+
+  /** Inserts the `SENDING`s whose records are in the CTE `applied`. */
+  const send = (now: 'now()' | 'statement_timestamp()'): string => `
+  INSERT INTO ${outbox} (id, task_id, task, queue, due_at, eta, headers, properties, body, created_at)
+  SELECT row_id, task_id, task, queue,
+    COALESCE(${dueTime(now)}, ${now} + interval '${OUTBOX_LEASE_MS} milliseconds'),
+    CASE WHEN due_in = 0 THEN NULL ELSE ${dueTime(now)} END,
+    headers::jsonb, properties::jsonb, body, ${now}
+  FROM ${rowsOf(SENDING, AFTER_RECORDS, 'message')}
+  WHERE cause IS NULL OR cause IN (SELECT id FROM applied)`;
+
+  /** Wakes who watches, when the transaction commits; and only where there is something to do. */
+  const SENT_AND_WOKEN = `
+SELECT id::text AS id, CASE WHEN due_at < statement_timestamp() + ${SOON} THEN pg_notify($${AFTER_MESSAGES}::text, '')::text END AS woken
+FROM sent`;
+
+  /** What becomes of the keys in the CTE `held`, whose tasks have ended. */
+  const FREED = `
+ended AS (UPDATE ${keys} AS stored SET expires_at = now() + stored.ttl FROM held WHERE stored.key = held.key AND held.scope = 'finished'),
+freed AS (DELETE FROM ${keys} AS stored USING held WHERE stored.key = held.key AND held.scope <> 'finished')`;
+
+  /*
+   * Keys are never waited for here: the only other who locks one is a caller that replaces one that has run out, perhaps in a
+   * transaction that stays open for long.
+   */
+  const LOCKED = 'FOR UPDATE OF stored SKIP LOCKED';
+
+  return {
+    /*
+     * Rule 1: what a completion causes is inserted FROM what its record's write applied to, so that a copy of the message that lost causes
+     * nothing. (Beside a guarded upsert instead, two copies of 1,000 tasks caused 2,000 rows.)
+     */
+    commit: preparedStatement(`
+WITH applied AS (${insertWaiting(schema, 'upsert')} RETURNING id, state),
+sent AS (${send('now()')}),
+held AS (
+  SELECT stored.key, stored.scope FROM ${rowsOf(HOLD, AFTER_MESSAGES, 'hold')}
+  JOIN applied ON applied.id = hold.task_id AND applied.state IN (${FINAL_STATES})
+  JOIN ${keys} AS stored ON stored.key = hold.key AND stored.task_id = hold.task_id
+  ${LOCKED}),${FREED}
+SELECT id FROM applied`),
+
+    // By the statement's clock: the user's transaction may have begun long ago.
+    enqueue: preparedStatement(`
+WITH applied AS (${insertWaiting(schema, 'nothing')} RETURNING id),
+sent AS (${send('statement_timestamp()')} RETURNING id, due_at)${SENT_AND_WOKEN}`),
+
+    requeue: preparedStatement(`
+WITH applied AS (
+  UPDATE ${records} AS stored SET
+    task = write.task, state = write.state, attempt = write.attempt, args = write.args::jsonb, kwargs = write.kwargs::jsonb,
+    result = NULL, error = NULL, progress = NULL, retries = write.retries, queue = write.queue, worker = NULL,
+    started_at = NULL, finished_at = NULL, scheduled_at = ${dueTime('now()')},
+    history = COALESCE(stored.history, '[]') || jsonb_build_object('state', stored.state, 'attempt', stored.attempt,
+      'retries', stored.retries, 'error', stored.error, 'worker', stored.worker, 'finishedAt', stored.finished_at)
+  FROM ${rowsOf(WAITING_WRITE, 1, 'write')}
+  WHERE stored.id = write.id AND stored.state = 'FAILURE' AND stored.attempt = write.attempt - 1
+  RETURNING stored.id),
+sent AS (${send('now()')} RETURNING id, due_at)${SENT_AND_WOKEN}`),
+
+    /*
+     * No cursor is kept, so that a commit that comes late is never passed over. An array of ids rather than a join: the planner takes
+     * a prepared LIMIT for a tenth of the table, and would read all of it.
+     */
+    claim: preparedStatement(`
+WITH due AS (
+  SELECT id, due_at FROM ${outbox} WHERE due_at <= now() ORDER BY due_at LIMIT $1::bigint FOR UPDATE SKIP LOCKED),
+leased AS (
+  UPDATE ${outbox} SET due_at = now() + interval '${OUTBOX_LEASE_MS} milliseconds' WHERE id = ANY (ARRAY(SELECT id FROM due))
+  RETURNING id, task_id, task, queue, headers, properties, body)
+SELECT extract(epoch FROM now()) * 1000 AS now,
+  (SELECT extract(epoch FROM min(due_at) - now()) * 1000 FROM ${outbox} WHERE due_at > now()) AS next,
+  leased.*
+FROM (SELECT) AS always LEFT JOIN (leased JOIN due USING (id)) ON true
+ORDER BY due.due_at`),
+
+    remove: preparedStatement(`DELETE FROM ${outbox} WHERE id = ANY ($1::uuid[])`),
+
+    // By due_at, which has the index, and which is the eta but of a row that is just being sent.
+    scheduled: statement(`
+SELECT task_id, task, queue, round(extract(epoch FROM eta) * 1000) AS eta, headers->>'retries' AS retries, headers->>'argsrepr' AS argsrepr,
+  extract(epoch FROM created_at) * 1000 AS created_at
+FROM (
+  SELECT * FROM ${outbox}
+  WHERE eta IS NOT NULL AND ($1::text[] IS NULL OR task_id = ANY ($1)) AND ($2::text IS NULL OR task = $2) AND ($3::text IS NULL OR queue = $3)
+  ORDER BY due_at LIMIT $4::bigint) AS first
+ORDER BY first.eta`),
+
+    cancel: preparedStatement(`
+WITH taken AS (
+  DELETE FROM ${outbox} WHERE id = ANY (ARRAY(
+    SELECT id FROM ${outbox} WHERE task_id = ANY ($1::text[]) AND eta IS NOT NULL ORDER BY id FOR UPDATE))
+  RETURNING task_id, task, queue, headers, properties->>'replyTo' AS reply_to),
+call AS (
+  SELECT DISTINCT ON (task_id) *, COALESCE(headers->>'attempt', headers->>'retries', '0')::int AS attempt
+  FROM taken ORDER BY task_id, attempt DESC),
+applied AS (
+  INSERT INTO ${records} AS stored (id, task, state, attempt, error, retries, queue, parent_id, root_id, group_id, created_at, finished_at)
+  SELECT task_id, task, 'REVOKED', attempt, $2::jsonb, COALESCE(headers->>'retries', '0')::int, queue,
+    headers->>'parent_id', COALESCE(headers->>'root_id', task_id), headers->>'group', now(), now()
+  FROM call ORDER BY task_id
+  ON CONFLICT (id) DO UPDATE SET
+    state = excluded.state, attempt = excluded.attempt, result = NULL, error = excluded.error, progress = NULL, retries = excluded.retries,
+    queue = excluded.queue, worker = NULL, finished_at = excluded.finished_at, scheduled_at = NULL
+  WHERE stored.state NOT IN (${FINAL_STATES}) AND stored.attempt <= excluded.attempt
+  RETURNING id),
+held AS (
+  SELECT stored.key, stored.scope FROM call JOIN applied ON applied.id = call.task_id
+  JOIN ${keys} AS stored ON stored.key = substring(call.headers->>'unique' FROM '^[a-z]+:([0-9a-f]{64})$') AND stored.task_id = call.task_id
+  ${LOCKED}),${FREED}
+SELECT applied.id, call.reply_to FROM applied JOIN call ON call.task_id = applied.id`),
+
+    dropKeys: preparedStatement(`
+DELETE FROM ${keys} WHERE key = ANY (ARRAY(
+  SELECT key FROM ${keys} WHERE key = ANY ($1::text::text[]) AND expires_at <= statement_timestamp() ORDER BY key FOR UPDATE))`),
+
+    // Never DO UPDATE: it would lock the holder's row for as long as the user's transaction takes, and the holder's commit would wait for it.
+    takeKeys: preparedStatement(`
+INSERT INTO ${keys} (key, task_id, scope, ttl, expires_at)
+SELECT key, task_id, scope, ttl * interval '1 millisecond',
+  GREATEST(${dueTime('statement_timestamp()')}, statement_timestamp()) + ttl * interval '1 millisecond'
+FROM ${rowsOf(CLAIM, 1, 'call')}
+ON CONFLICT (key) DO NOTHING
+RETURNING key`),
+
+    holders: preparedStatement(`SELECT key, task_id AS holder FROM ${keys} WHERE key = ANY ($1::text::text[])`),
+
+    release: preparedStatement(`
+DELETE FROM ${keys} WHERE key = ANY (ARRAY(
+  SELECT stored.key FROM ${rowsOf(HOLD, 1, 'hold')}
+  JOIN ${keys} AS stored ON stored.key = hold.key AND stored.task_id = hold.task_id
+  ${LOCKED}))`),
+
+    sweepKeys: preparedStatement(`
+DELETE FROM ${keys} WHERE key = ANY (ARRAY(
+  SELECT key FROM ${keys} AS stored WHERE expires_at <= now() ORDER BY expires_at LIMIT $1::bigint ${LOCKED}))`),
+  };
+}
+
+/** The parameters of `commit`. */
+export function commitValues(completions: readonly Completion[]): readonly string[] {
+  const messages = completions.flatMap(({ record, followUps }) =>
+    followUps.map((message) => ({ cause: record.id, message })),
+  );
+  const holds = completions.flatMap(({ record, uniqueKey }) =>
+    uniqueKey === null ? [] : [{ key: uniqueKey, taskId: record.id }],
+  );
+  const records = completions.map(({ record }) => record);
+  return [...columnsOf(WAITING_WRITE, records), ...columnsOf(SENDING, messages), ...columnsOf(HOLD, holds)];
+}
+
+/** The parameters of `enqueue` and `requeue`. */
+export function enqueueValues(calls: readonly OutboxCall[], channel: string): readonly string[] {
+  const records = calls.flatMap(({ record }) => record ?? []);
+  const messages = calls.map((message) => ({ cause: message.record && message.taskId, message }));
+  return [...columnsOf(WAITING_WRITE, records), ...columnsOf(SENDING, messages), channel];
+}
+
+function propertiesOf({ message }: OutboxMessage): string {
+  const { contentType, contentEncoding, correlationId, replyTo, priority } = message;
+  return JSON.stringify({ contentType, contentEncoding, correlationId, replyTo, priority });
+}
