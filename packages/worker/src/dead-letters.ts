@@ -61,10 +61,11 @@ export class DeadLetters {
   }
 
   async #work(): Promise<void> {
+    const { retrier } = this.#options;
     try {
-      while (this.#waiting.length > 0) await this.#options.retrier.run(() => this.#send());
-    } catch {
-      // The retrier was told to stop: what is not acknowledged goes back to its queue.
+      await retrier.untilStopped(async () => {
+        while (this.#waiting.length > 0) await retrier.run(() => this.#send());
+      });
     } finally {
       this.#busy = false;
       for (const resolve of this.#idle.splice(0)) resolve();

@@ -23,7 +23,6 @@ export class Intake {
   #settled: Delivery[] = [];
   #scheduled = false;
   #cancelled = false;
-  #closed = false;
   readonly #flush = () => this.flush();
 
   constructor(queue: string) {
@@ -38,9 +37,8 @@ export class Intake {
       onLost: () => lost?.(this),
     });
     this.flush();
-    // The worker was stopped while it still waited for the broker's answer.
-    if (this.#closed) await this.#consumer.close();
-    else if (this.#cancelled) await this.#consumer.cancel();
+    // The worker was stopped while it still waited for the broker's answer: nobody else will close it.
+    if (this.#cancelled) await this.#consumer.close();
   }
 
   /** False while the consumer is being restored, and after `cancel`. */
@@ -77,7 +75,7 @@ export class Intake {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#cancelled = true;
     this.flush();
     await this.#consumer?.close();
   }

@@ -28,7 +28,7 @@ export class Retrier {
 
   /** Calls `work` until it succeeds, backing off from 0.1 to 5 s. Rejects only when the signal aborts. */
   async run<T>(work: () => Promise<T>): Promise<T> {
-    const { signal, runtime } = this.#options;
+    const { signal } = this.#options;
     for (let attempt = 1; ; attempt += 1) {
       signal.throwIfAborted();
       try {
@@ -37,8 +37,23 @@ export class Retrier {
         return value;
       } catch (error) {
         this.#warn(error);
-        await wait(backoffDelay(attempt, BACKOFF, runtime), undefined, { signal });
+        await this.backOff(attempt);
       }
+    }
+  }
+
+  /** Waits as long as is waited after the `attempt`th failure. Rejects when the signal aborts. */
+  async backOff(attempt: number): Promise<void> {
+    const { signal, runtime } = this.#options;
+    await wait(backoffDelay(attempt, BACKOFF, runtime), undefined, { signal });
+  }
+
+  /** Does what uses `run`, to its end or until the signal aborts: who holds the deliveries hands them back. Rejects with a defect alone. */
+  async untilStopped(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!this.#options.signal.aborted) throw error;
     }
   }
 

@@ -13,7 +13,7 @@ export interface WorkerOptions {
   readonly prefetch?: number;
   /** The queues to consume. Default: `worker.queues`, or else all that the app knows of. */
   readonly queues?: readonly string[];
-  /** How long running tasks may go on after `stop`. Default: `worker.shutdownTimeout`. */
+  /** How long running tasks may go on after `stop`, at most 24d. Default: `worker.shutdownTimeout`. */
   readonly shutdownTimeout?: Duration;
   /** How long the first connections are tried, in milliseconds; 0: one attempt. Default: `broker.connectRetryFor`, `results.connectRetryFor`. */
   readonly retryForMs?: number;
@@ -60,6 +60,8 @@ export interface WorkerLimits {
 }
 
 const MAX_PREFETCH = 65_535;
+/** A longer timer fires at once in Node. */
+const LONGEST_TIMER_MS = 24 * 24 * 3_600_000;
 
 /** @throws LOVAGE_USAGE for a number that cannot be. */
 export function resolveLimits(options: WorkerOptions, { worker }: Settings): WorkerLimits {
@@ -70,10 +72,15 @@ export function resolveLimits(options: WorkerOptions, { worker }: Settings): Wor
     concurrency,
     prefetch: atLeastOne(prefetch, 'prefetch', MAX_PREFETCH),
     shutdownTimeoutMs:
-      options.shutdownTimeout === undefined
-        ? worker.shutdownTimeoutMs
-        : parseDuration(options.shutdownTimeout, 'shutdownTimeout'),
+      options.shutdownTimeout === undefined ? worker.shutdownTimeoutMs : timerOf(options.shutdownTimeout),
   };
+}
+
+// As the configuration checks it.
+function timerOf(value: Duration): number {
+  const ms = parseDuration(value, 'shutdownTimeout');
+  if (ms <= LONGEST_TIMER_MS) return ms;
+  throw new LovageError('LOVAGE_USAGE', expected('shutdownTimeout', 'a duration of at most 24d', value));
 }
 
 function atLeastOne(value: number, what: string, most: number): number {
