@@ -1,4 +1,12 @@
-import { failureOf, isLovageError, type CommitResult, type Completion, type ResultBackend } from '@lovage/core';
+import {
+  failureOf,
+  isLovageError,
+  type CommitResult,
+  type Completion,
+  type OutboxMessage,
+  type ResultBackend,
+  type Runtime,
+} from '@lovage/core';
 import type { Retrier } from './retrier.js';
 
 /** What is to be committed, and what follows it. */
@@ -7,6 +15,23 @@ export interface Commitment {
   completion: Completion;
   /** Called once, after the commit; with an error when not even the failure could be stored. Must not throw. */
   settled(result: CommitResult): void;
+}
+
+export interface CommitterOptions {
+  readonly results: ResultBackend;
+  readonly retrier: Retrier;
+  readonly runtime: Runtime;
+  /**
+   * Told what an applied commit has written to the outbox, and when that commit was sent, by the monotonic clock. Not told where an answer was lost: nobody knows then
+   * when it was written. Must not throw.
+   */
+  readonly caused: (rows: readonly OutboxMessage[], committedAt: number) => void;
+}
+
+/** What a commit answered. */
+interface Committed {
+  readonly results: readonly CommitResult[];
+  readonly sentAt: number;
 }
 
 /** At most so many completions go into one commit. */
@@ -20,22 +45,24 @@ const LANES = 2;
  * its deliveries stay unacknowledged, so the prefetch bounds what is kept.
  */
 export class Committer {
-  readonly #results: ResultBackend;
-  readonly #retrier: Retrier;
+  readonly #options: CommitterOptions;
   readonly #replaced = new WeakSet<Commitment>();
   /** Those of a commit that was rejected: it may have been applied all the same. */
   readonly #resent = new WeakSet<Commitment>();
+  /** How often the row of each was found locked. */
+  readonly #locked = new WeakMap<Commitment, number>();
   /** States on the way, the newest of each task: written when there is room, dropped when the database is away. */
   readonly #notes = new Map<string, Completion>();
   #waiting: Commitment[] = [];
   #lanes = 0;
+  /** Those that wait for a lock to go. */
+  #deferred = 0;
   #scheduled = false;
   #idle: (() => void)[] = [];
   readonly #start = () => this.#startLanes();
 
-  constructor(results: ResultBackend, retrier: Retrier) {
-    this.#results = results;
-    this.#retrier = retrier;
+  constructor(options: CommitterOptions) {
+    this.#options = options;
   }
 
   push(commitment: Commitment): void {
@@ -46,7 +73,7 @@ export class Committer {
 
   /** A non-final state. Not to be called for a task whose final completion has been pushed. */
   note(completion: Completion): void {
-    if (this.#retrier.failing) return;
+    if (this.#options.retrier.failing) return;
     this.#notes.set(completion.record.id, completion);
     this.#schedule();
   }
@@ -73,38 +100,45 @@ export class Committer {
 
   async #lane(): Promise<void> {
     try {
-      while (this.#hasWork()) await this.#flush();
-    } catch {
-      // The retrier was told to stop: who holds the deliveries hands them back.
+      await this.#options.retrier.untilStopped(async () => {
+        while (this.#hasWork()) await this.#flush();
+      });
     } finally {
       this.#lanes -= 1;
-      if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
+      this.#tellIdle();
     }
   }
 
   async #flush(): Promise<void> {
     const batch = this.#waiting.length <= BATCH ? this.#waiting : this.#waiting.slice(0, BATCH);
     this.#waiting = this.#waiting.length <= BATCH ? [] : this.#waiting.slice(BATCH);
-    const results = await this.#commit(batch, this.#takeNotes(BATCH - batch.length));
-    for (const [index, commitment] of batch.entries()) this.#settle(commitment, results[index] as CommitResult);
+    const { results, sentAt } = await this.#commit(batch, this.#takeNotes(BATCH - batch.length));
+    for (const [index, commitment] of batch.entries()) {
+      const { followUps } = commitment.completion;
+      if (results[index] === 'applied' && followUps.length > 0) this.#options.caused(followUps, sentAt);
+      this.#settle(commitment, results[index] as CommitResult);
+    }
   }
 
-  async #commit(batch: readonly Commitment[], notes: readonly Completion[]): Promise<readonly CommitResult[]> {
+  async #commit(batch: readonly Commitment[], notes: readonly Completion[]): Promise<Committed> {
+    const { results, retrier, runtime } = this.#options;
     const completions = batch.map(({ completion }) => completion).concat(notes);
-    return this.#retrier.run(async () => {
+    return retrier.run(async () => {
+      const sentAt = runtime.monotonic();
       try {
-        return await this.#results.commit(completions);
+        return { results: await results.commit(completions), sentAt };
       } catch (error) {
         for (const commitment of batch) this.#resent.add(commitment);
         completions.length = batch.length;
         this.#notes.clear();
-        if (batch.length === 0) return [];
+        if (batch.length === 0) return { results: [], sentAt };
         throw error;
       }
     });
   }
 
   #settle(commitment: Commitment, result: CommitResult): void {
+    if (isLovageError(result, 'LOVAGE_RESULTS_UNAVAILABLE')) return void this.#defer(commitment);
     if (!isLovageError(result) || this.#replaced.has(commitment)) {
       // Superseded by its own first try, whose answer was lost.
       commitment.settled(result === 'superseded' && this.#resent.has(commitment) ? 'applied' : result);
@@ -113,6 +147,20 @@ export class Committer {
     this.#replaced.add(commitment);
     commitment.completion = failureOf(commitment.completion, result);
     this.push(commitment);
+  }
+
+  /** Its row is locked by somebody's transaction: it is committed later, while its neighbours go on. */
+  async #defer(commitment: Commitment): Promise<void> {
+    const { retrier } = this.#options;
+    const attempt = (this.#locked.get(commitment) ?? 0) + 1;
+    this.#locked.set(commitment, attempt);
+    this.#deferred += 1;
+    await retrier.untilStopped(async () => {
+      await retrier.backOff(attempt);
+      this.push(commitment);
+    });
+    this.#deferred -= 1;
+    this.#tellIdle();
   }
 
   #takeNotes(count: number): readonly Completion[] {
@@ -127,6 +175,10 @@ export class Committer {
   }
 
   #isIdle(): boolean {
-    return this.#lanes === 0 && !this.#hasWork();
+    return this.#lanes === 0 && this.#deferred === 0 && !this.#hasWork();
+  }
+
+  #tellIdle(): void {
+    if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
   }
 }

@@ -16,6 +16,7 @@ import {
   type TaskRequest,
   type TaskResolver,
   type TaskState,
+  type UniqueHold,
 } from '@lovage/core';
 import type { Commitment } from './committer.js';
 import type { Held, Intake } from './intake.js';
@@ -95,6 +96,17 @@ export class Execution implements ExecutionHost, Commitment {
   /** How long the task has run, in milliseconds; null: it has not started. */
   get runtimeMs(): number | null {
     return this.#startedAt === null ? null : this.#context.runtime.monotonic() - this.#startedAt;
+  }
+
+  /** Another copy may have been run: its record is to be read before this one is (rule 3). */
+  get isSuspicious(): boolean {
+    return this.#delivery.redelivered || this.request.republished;
+  }
+
+  /** The unique key that it holds until a worker takes it; null: none. */
+  get heldUntilNow(): UniqueHold | null {
+    const { unique, id } = this.request;
+    return unique?.scope === 'queued' ? { key: unique.key, taskId: id } : null;
   }
 
   get canRetry(): boolean {

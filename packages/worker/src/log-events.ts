@@ -30,6 +30,17 @@ export function logEvents(events: EventBus, logger: Logger): () => void {
       error,
     });
   });
+  on('task:retried', 'warn', ({ request, error, retries, delayMs }) => {
+    logger.warn(
+      `Task ${show(request)} failed and retries in ${seconds(delayMs)} (retry ${retries}): ${error.type}: ${firstLine(error.message)}`,
+      { ...about('task:retried', request), retries, delayMs, error },
+    );
+  });
+  on('task:postponed', 'info', ({ request, reason, due }) => {
+    const when = 'at' in due ? `comes back at ${due.at.toISOString()}` : `comes back in ${seconds(due.inMs)}`;
+    const why = reason === 'early' ? 'is early' : 'is unknown to this worker';
+    logger.info(`Task ${show(request)} ${why}: it ${when}`, { ...about('task:postponed', request), reason, due });
+  });
   on('task:revoked', 'warn', ({ request, reason }) => {
     logger.warn(`Task ${show(request)} revoked: ${reason}`, { ...about('task:revoked', request), reason });
   });
@@ -112,6 +123,10 @@ function seconds(ms: number): string {
 
 function clip(text: string): string {
   return text.length <= MAX_RESULT ? text : `${text.slice(0, MAX_RESULT)}… (${text.length} characters)`;
+}
+
+function firstLine(text: string): string {
+  return clip(text.split('\n', 1)[0] ?? '');
 }
 
 function stackOf(error: ErrorRecord): string {

@@ -1,4 +1,4 @@
-import type { RecordState, ResultBackend } from '@lovage/core';
+import type { Outbox, RecordState, ResultBackend } from '@lovage/core';
 import type { Execution } from './execution.js';
 import type { Retrier } from './retrier.js';
 
@@ -6,13 +6,17 @@ const BATCH = 500;
 
 export interface LookUpsOptions {
   readonly results: ResultBackend;
+  /** undefined: nothing is unique. */
+  readonly outbox: Outbox | undefined;
   readonly retrier: Retrier;
+  /** @param record undefined: it has none, or was not looked up. */
   readonly found: (execution: Execution, record: RecordState | undefined) => void;
 }
 
 /**
- * Reads the records of suspicious copies (rule 3), all that wait in one query. One query at a time: while it is under way, the next
- * ones gather. A look-up that fails is made again until it works; what waits for it holds its delivery.
+ * What the database is asked before a task runs: the records of suspicious copies (rule 3) are read, and unique keys that were held until now are
+ * freed; all that wait together. One round at a time: while it is under way, the next ones gather. What fails is tried again until it works;
+ * what waits for it holds its delivery.
  */
 export class LookUps {
   readonly #options: LookUpsOptions;
@@ -31,18 +35,31 @@ export class LookUps {
   }
 
   async #work(): Promise<void> {
-    const { results, retrier, found } = this.#options;
+    const { retrier, found } = this.#options;
     try {
-      while (this.#waiting.length > 0) {
-        const batch = this.#waiting.splice(0, BATCH);
-        const ids = [...new Set(batch.map(({ request }) => request.id))];
-        const states = await retrier.run(() => results.states(ids));
-        for (const execution of batch) found(execution, states.get(execution.request.id));
-      }
-    } catch {
-      // The retrier was told to stop: the executions are handed back by their owner.
+      await retrier.untilStopped(async () => {
+        while (this.#waiting.length > 0) {
+          const batch = this.#waiting.splice(0, BATCH);
+          const [states] = await Promise.all([this.#statesOf(batch), this.#release(batch)]);
+          for (const execution of batch) found(execution, states.get(execution.request.id));
+        }
+      });
     } finally {
       this.#busy = false;
     }
+  }
+
+  async #statesOf(batch: readonly Execution[]): Promise<ReadonlyMap<string, RecordState>> {
+    const { results, retrier } = this.#options;
+    const suspicious = batch.filter(({ isSuspicious }) => isSuspicious);
+    if (suspicious.length === 0) return new Map();
+    const ids = [...new Set(suspicious.map(({ request }) => request.id))];
+    return retrier.run(() => results.states(ids));
+  }
+
+  async #release(batch: readonly Execution[]): Promise<void> {
+    const { outbox, retrier } = this.#options;
+    const holds = batch.flatMap(({ heldUntilNow }) => heldUntilNow ?? []);
+    if (outbox !== undefined && holds.length > 0) await retrier.run(() => outbox.release(holds));
   }
 }

@@ -26,6 +26,8 @@ import { Execution, type ExecutionContext, type ExecutionPhase } from './executi
 import { Executions } from './executions.js';
 import type { Held, Intake } from './intake.js';
 import { LookUps } from './look-ups.js';
+import type { Clock } from './relay/clock.js';
+import type { FollowUps } from './relay/follow-ups.js';
 import { Retrier } from './retrier.js';
 import { Slots } from './slots.js';
 
@@ -37,6 +39,9 @@ export interface PipelineOptions {
   readonly transport: Transport;
   /** null: nothing is stored. */
   readonly results: ResultBackend | null;
+  /** Sends what commits have caused; null: there is no outbox. */
+  readonly followUps: FollowUps | null;
+  readonly clock: Clock;
   readonly resolver: TaskResolver;
   readonly events: EventBus;
   readonly runtime: Runtime;
@@ -73,13 +78,22 @@ export class Pipeline {
       queueSpec: (queue) => queueSpec(settings, queue),
       retrier: retrier('moving dead letters'),
     });
-    this.committer = results === null ? null : new Committer(results, retrier('storing results'));
+    this.committer =
+      results === null
+        ? null
+        : new Committer({
+            results,
+            runtime,
+            retrier: retrier('storing results'),
+            caused: (rows, committedAt) => options.followUps?.caused(rows, committedAt),
+          });
     this.#lookUps =
       results === null
         ? null
         : new LookUps({
             results,
-            retrier: retrier('looking up redelivered tasks'),
+            outbox: results.capabilities.outbox,
+            retrier: retrier('looking up tasks before they run'),
             found: (execution, record) => this.#lookedUp(execution, record),
           });
     this.#context = {
@@ -88,7 +102,7 @@ export class Pipeline {
       resolver: options.resolver,
       maxSize: settings.results?.maxSize ?? Infinity,
       stores: results !== null,
-      canRetry: results?.capabilities.outbox !== undefined,
+      canRetry: options.followUps !== null,
       logOf: options.logOf,
       note: (completion) => this.committer?.note(completion),
       settled: (execution, result) => this.#settled(execution, result),
@@ -98,6 +112,11 @@ export class Pipeline {
   /** How many tasks run now. */
   get running(): number {
     return this.#slots.running;
+  }
+
+  /** The executions that are in this phase now. */
+  in(phase: ExecutionPhase): readonly Execution[] {
+    return this.#executions.in(phase);
   }
 
   /** How many tasks were handed back because they failed after `abort`. */
@@ -150,9 +169,12 @@ export class Pipeline {
   }
 
   #admit(held: Held): void {
-    const { tasks, runtime, events } = this.#options;
-    const { message, redelivered } = held.delivery;
-    const decision = admit(message, tasks, runtime.now());
+    const { tasks, clock, followUps, settings, events } = this.#options;
+    const decision = admit(held.delivery.message, {
+      tasks,
+      now: clock.now(),
+      unknownTaskGraceMs: followUps === null ? null : settings.worker.unknownTaskGraceMs,
+    });
     if (decision.kind === 'dead') {
       this.deadLetters.push({ held, id: decision.id, reason: decision.reason });
       return;
@@ -167,9 +189,9 @@ export class Pipeline {
     const execution = new Execution(held, decision, this.#context);
     this.#executions.add(execution);
     if (events.has('task:received')) events.emit('task:received', { request });
-    if (decision.kind === 'revoked') {
-      this.#end(execution, { kind: 'revoked', reason: decision.reason });
-    } else if (this.#lookUps !== null && (redelivered || request.republished)) {
+    if (decision.kind === 'end') {
+      this.#end(execution, decision.outcome);
+    } else if (this.#lookUps !== null && (execution.isSuspicious || execution.heldUntilNow !== null)) {
       this.#lookUps.push(execution);
     } else {
       this.#queue(execution);
@@ -201,10 +223,10 @@ export class Pipeline {
   }
 
   #outcomeOf(execution: Execution): Promise<Outcome> | Outcome {
-    const { events, settings, runtime } = this.#options;
+    const { events, settings, clock } = this.#options;
     const { request } = execution;
     // It may have waited long for its slot.
-    if (hasExpired(request, runtime.now())) return { kind: 'revoked', reason: 'expired' };
+    if (hasExpired(request, clock.now())) return { kind: 'revoked', reason: 'expired' };
     execution.begin();
     if (settings.worker.trackStarted) execution.note('STARTED');
     if (events.has('task:started')) events.emit('task:started', { request });

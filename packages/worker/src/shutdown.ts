@@ -2,6 +2,8 @@ import { LovageError } from '@lovage/core';
 import { Deadline } from './deadline.js';
 import type { Intake } from './intake.js';
 import type { Pipeline } from './pipeline.js';
+import type { FollowUps } from './relay/follow-ups.js';
+import type { OutboxRelay } from './relay/outbox-relay.js';
 import type { Retention } from './retention.js';
 import type { StopReport } from './worker-options.js';
 
@@ -10,14 +12,23 @@ export interface WorkerParts {
   readonly pipeline: Pipeline;
   readonly intakes: readonly Intake[];
   readonly retention: Retention | null;
+  /** null: there is no outbox. */
+  readonly outbox: OutboxParts | null;
+}
+
+/** What sends from the outbox. */
+export interface OutboxParts {
+  readonly relay: OutboxRelay;
+  readonly followUps: FollowUps;
 }
 
 /** How long aborted tasks have to end, and what has ended to be committed, once the deadline has passed. */
 const GRACE_MS = 1_000;
 
 /** Stops a worker's parts in order, against one deadline (rule 11). Every delivery ends acknowledged or back in its queue. */
-export async function shutDown({ pipeline, intakes, retention }: WorkerParts, deadline: Deadline): Promise<StopReport> {
-  const running = pipeline.running;
+export async function shutDown(parts: WorkerParts, deadline: Deadline): Promise<StopReport> {
+  const { pipeline, intakes, retention, outbox } = parts;
+  const running = pipeline.in('running');
 
   // 1. Stop consuming, and await the broker's word: a delivery handed back before it would come straight here again.
   pipeline.pause();
@@ -49,10 +60,12 @@ export async function shutDown({ pipeline, intakes, retention }: WorkerParts, de
   // 7. Acknowledge.
   for (const intake of intakes) intake.flush();
 
-  // 8. Close.
+  // 8. Send what those commits have caused, and end the relay. What is not sent is any other relay's.
+  await Promise.all([within(GRACE_MS, Promise.resolve(outbox?.followUps.idle())), outbox?.relay.stop()]);
+
+  // 9. Close.
   await within(GRACE_MS, Promise.all([retention?.stop(), ...intakes.map((intake) => intake.close())]));
-  // What had ended before and could not be committed is abandoned, but did not run at the end.
-  return { finished: Math.max(0, running - abandoned), abandoned, returned };
+  return { finished: running.filter(({ phase }) => phase === 'settled').length, abandoned, returned };
 }
 
 /** Until the deadline, and for a short grace if that has passed. */

@@ -95,7 +95,10 @@ describe('a worker on RabbitMQ and PostgreSQL', () => {
   it('moves what nobody can run to the dead-letter queue, headers and body intact', async () => {
     const rig = rigOf();
     await rig.worker.start();
-    const message = messageOf('nobody.knows', { queue, headers: { tenant: 'acme' } }, [1, 'two']);
+    const message = {
+      ...messageOf('divide', { queue, headers: { tenant: 'acme' } }),
+      body: Buffer.from('[[1, "two"], {}, {"chain": [{"task": "next"}]}]'),
+    };
     await rig.publish(message);
     await rig.seen('message:dead');
     await holds(rig, deadQueueOf(queue), 1);

@@ -6,7 +6,6 @@ import {
   isLovageError,
   lostQueueOf,
   type Message,
-  systemRuntime,
 } from '@lovage/core';
 import { Gated } from '../test/gated-task.js';
 import { Rig, messageOf, type RigOptions } from '../test/rig.js';
@@ -252,10 +251,8 @@ describe('admission', () => {
   const undecodable: Message = { ...messageOf('divide', { id: 'torn' }), body: Buffer.from('{not json') };
 
   it.each([
-    ['unknown task', messageOf('nobody.knows', { id: 'unknown' }), /no task named 'nobody.knows'/, 'unknown'],
     ['unreadable body', undecodable, /JSON/, 'torn'],
     ['not protocol 2', { ...undecodable, headers: {}, correlationId: null }, /protocol 2/, null],
-    ['future eta', messageOf('divide', { id: 'later', eta: new Date(Date.now() + 60_000) }), /eta .* future/, 'later'],
   ])('moves a message to the dead-letter queue: %s', async (_, message, reason, id) => {
     await start();
     await rig.publish(message);
@@ -279,6 +276,21 @@ describe('admission', () => {
     await expectAllAcknowledged();
   });
 
+  it.each([
+    ['unknown task', messageOf('nobody.knows', { id: 'unknown' }), /no task named 'nobody.knows'/],
+    ['future eta', messageOf('divide', { id: 'later', eta: new Date(Date.now() + 60_000) }), /eta .* future/],
+  ])(
+    'moves what could only wait in an outbox to the dead-letter queue where there is none: %s',
+    async (_, message, reason) => {
+      await start({ results: null });
+      await rig.publish(message);
+      const [dead] = await rig.seen('message:dead');
+      expect(dead?.reason).toMatch(reason);
+      await rig.takeDead(1);
+      await expectAllAcknowledged();
+    },
+  );
+
   it('runs a task whose eta is past', async () => {
     await start();
     await rig.publish(messageOf('divide', { eta: new Date(0) }, [1, 2]));
@@ -296,13 +308,12 @@ describe('admission', () => {
   });
 
   it('revokes what expires while it waits for a slot', async () => {
-    let now = 1_000;
-    await start({ worker: { concurrency: 1 }, app: { runtime: { ...systemRuntime, now: () => now } } });
-    const late = messageOf('gated', { id: 'late', expires: new Date(2_000) });
+    await start({ worker: { concurrency: 1 } });
+    const late = messageOf('gated', { id: 'late', expires: new Date(rig.runtime.now() + 60_000) });
     await rig.publish(messageOf('gated', { id: 'first' }), late);
     await Gated.running(1);
     await rig.seen('task:received', 2);
-    now = 2_000;
+    rig.runtime.advance(60_000);
     run(0).gate.resolve(1);
     await rig.seen('task:revoked');
     await expect(stateOf('late')).resolves.toBe('REVOKED');

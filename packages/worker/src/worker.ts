@@ -1,29 +1,30 @@
-import { hostname } from 'node:os';
 import {
   LovageError,
-  expected,
   lostQueueOf,
-  maskUrl,
   queueSpec,
-  workerQueues,
+  resultsNotConfigured,
   type AppConnections,
   type Lovage,
   type LoadedApp,
   type TaskRequest,
 } from '@lovage/core';
+import { processName, workerInfoOf } from './app-info.js';
 import { Deadline } from './deadline.js';
 import { Intake, type IntakeOptions } from './intake.js';
 import { createLogger } from './logger.js';
 import { LostMessages } from './lost-messages.js';
 import { Pipeline } from './pipeline.js';
+import { Clock } from './relay/clock.js';
+import { Dispatcher } from './relay/dispatcher.js';
+import { FollowUps } from './relay/follow-ups.js';
+import { OutboxRelay } from './relay/outbox-relay.js';
 import { Retention } from './retention.js';
-import { shutDown, type WorkerParts } from './shutdown.js';
+import { shutDown, type OutboxParts, type WorkerParts } from './shutdown.js';
 import {
   resolveLimits,
   type StopOptions,
   type StopReport,
   type WorkerInfo,
-  type WorkerLimits,
   type WorkerLogger,
   type WorkerOptions,
 } from './worker-options.js';
@@ -60,7 +61,7 @@ export class Worker {
 
   /** `<app>@<host>:<pid>`; the app's name is known once its configuration has been read. */
   get name(): string {
-    return this.#name ?? `lovage@${hostname()}:${process.pid}`;
+    return this.#name ?? processName('lovage');
   }
 
   /** True while every consumer is open: false before `start`, during a reconnection and after `stop`. */
@@ -76,7 +77,8 @@ export class Worker {
   /**
    * Connects, declares the queues and consumes them. Once; a second call gives the first one's answer.
    *
-   * @throws LOVAGE_CONFIG, LOVAGE_DISCOVERY, LOVAGE_TASK_DEFINITION for a wrong app; LOVAGE_BROKER_UNAVAILABLE, LOVAGE_RESULTS_UNAVAILABLE when
+   * @throws LOVAGE_CONFIG, LOVAGE_DISCOVERY, LOVAGE_TASK_DEFINITION for a wrong app; LOVAGE_RESULTS_NOT_CONFIGURED for tasks with a retry policy and no results to
+   * keep retries in (LOVAGE_DRIVER: results without an outbox); LOVAGE_BROKER_UNAVAILABLE, LOVAGE_RESULTS_UNAVAILABLE when
    * the time for first connections is over; LOVAGE_ACCESS_REFUSED, LOVAGE_SCHEMA, LOVAGE_QUEUE_MISMATCH at once; LOVAGE_STOPPED when stopped meanwhile.
    */
   async start(): Promise<WorkerInfo> {
@@ -104,9 +106,8 @@ export class Worker {
   // Nothing stays half open, and `start` may be tried again.
   async #startFailed(error: unknown): Promise<never> {
     if (this.#stopping === null) {
-      const parts = this.#parts;
+      if (this.#parts !== null) await shutDown(this.#parts, new Deadline(0));
       this.#parts = null;
-      if (parts !== null) await shutDown(parts, new Deadline(0));
       this.#starting = null;
     }
     throw error;
@@ -114,38 +115,29 @@ export class Worker {
 
   async #start(): Promise<WorkerInfo> {
     const loaded = await this.#app.load();
-    const { settings, tasks } = loaded;
-    const limits = resolveLimits(this.#options, settings);
-    this.#shutdownTimeoutMs = limits.shutdownTimeoutMs;
-    this.#name = `${settings.name}@${hostname()}:${process.pid}`;
-    const queues = this.#queues(loaded);
+    const { settings } = loaded;
+    const info = workerInfoOf(loaded, this.#options);
+    this.#shutdownTimeoutMs = resolveLimits(this.#options, settings).shutdownTimeoutMs;
+    this.#name = info.name;
+    await this.#assertCanRetry(loaded);
     const connections = await this.#connect(loaded);
-    await connections.transport.declare(queues.map((queue) => queueSpec(settings, queue)));
+    await connections.transport.declare(info.queues.map((queue) => queueSpec(settings, queue)));
     this.#assertNotStopping();
-    await this.#open(connections, queues, limits);
+    await this.#open(connections, info);
     this.#assertNotStopping();
     this.#app.events.emit('worker:ready', { worker: this.name });
-    return {
-      name: this.name,
-      app: settings.name,
-      broker: settings.broker.urls.map(maskUrl).join(', ') || '(a transport of the app’s own)',
-      results:
-        settings.results === null
-          ? null
-          : settings.results.url === ''
-            ? '(a backend of the app’s own)'
-            : maskUrl(settings.results.url),
-      queues,
-      concurrency: limits.concurrency,
-      prefetch: limits.prefetch,
-      tasks: tasks.list().map(({ name }) => name),
-    };
+    return info;
   }
 
-  #queues({ settings, tasks }: LoadedApp): readonly string[] {
-    const queues = [...new Set(this.#options.queues ?? workerQueues(settings, tasks.list()))];
-    if (queues.length > 0) return queues;
-    throw new LovageError('LOVAGE_USAGE', expected('queues', 'the names of one queue or more', queues));
+  /** A retry that nobody keeps would be a task that is lost. */
+  async #assertCanRetry({ tasks }: LoadedApp): Promise<void> {
+    const retried = tasks.list().flatMap(({ name, retry }) => (retry === null ? [] : [name]));
+    if (retried.length === 0) return;
+    const results = await this.#app.resultBackend();
+    const what = `retries are kept in the outbox, beside the results, and ${retried.join(', ')} ask(s) for them`;
+    if (results === null) throw resultsNotConfigured(what);
+    if (results.capabilities.outbox !== undefined) return;
+    throw new LovageError('LOVAGE_DRIVER', `${what}, but the result backend of this app has no outbox`);
   }
 
   async #connect({ settings, tasks }: LoadedApp): Promise<AppConnections> {
@@ -158,23 +150,24 @@ export class Worker {
     return { settings, tasks, transport, results };
   }
 
-  async #open(
-    { settings, tasks, transport, results }: AppConnections,
-    queues: readonly string[],
-    limits: WorkerLimits,
-  ): Promise<void> {
+  async #open(connections: AppConnections, info: WorkerInfo): Promise<void> {
+    const { settings, tasks, transport, results } = connections;
     const { events, runtime, resolver } = this.#app;
     const worker = this.name;
+    const clock = new Clock(runtime);
+    const outbox = this.#outboxParts(connections, clock);
     const pipeline = new Pipeline({
       worker,
       settings,
       tasks,
       transport,
       results,
+      followUps: outbox?.followUps ?? null,
+      clock,
       resolver,
       events,
       runtime,
-      concurrency: limits.concurrency,
+      concurrency: info.concurrency,
       logOf: (request) => this.#logOf(request),
     });
     const { committer, deadLetters } = pipeline;
@@ -189,16 +182,18 @@ export class Worker {
     });
     const retention = results === null ? null : new Retention({ results, events, runtime });
     const intakes: Intake[] = [];
-    this.#parts = { pipeline, intakes, retention };
+    this.#parts = { pipeline, intakes, retention, outbox };
+    // Before anything is consumed: its first claim sets the clock.
+    await outbox?.relay.start();
     const open = (intake: Intake, options: IntakeOptions) => {
       this.#assertNotStopping();
       intakes.push(intake);
       return intake.open(transport, options);
     };
-    for (const queue of queues) {
+    for (const queue of info.queues) {
       await open(new Intake(queue), {
         source: queue,
-        prefetch: limits.prefetch,
+        prefetch: info.prefetch,
         receive: pipeline.receive,
         lost: pipeline.lost,
       });
@@ -208,6 +203,18 @@ export class Worker {
       await open(new Intake(queue), { source: lostQueueOf(queue), prefetch: LOST_PREFETCH, receive: lost.receive });
     }
     retention?.start();
+  }
+
+  /** null: the app has no outbox. */
+  #outboxParts({ settings, transport, results }: AppConnections, clock: Clock): OutboxParts | null {
+    const outbox = results?.capabilities.outbox;
+    if (outbox === undefined) return null;
+    const { events, runtime } = this.#app;
+    const spec = (queue: string) => queueSpec(settings, queue);
+    const dispatcher = new Dispatcher({ outbox, transport, queueSpec: spec, events });
+    const relay = new OutboxRelay({ outbox, dispatcher, clock, events, runtime });
+    const followUps = new FollowUps({ dispatcher, clock, runtime, wakeIn: (ms) => relay.wakeIn(ms) });
+    return { relay, followUps };
   }
 
   async #stop(reason: string, deadline: Deadline): Promise<StopReport> {

@@ -1,5 +1,14 @@
-import { LovageError, MemoryResultBackend, type CommitResult, type Completion, type RecordState } from '@lovage/core';
+import {
+  LovageError,
+  MemoryResultBackend,
+  type CommitResult,
+  type Completion,
+  type Outbox,
+  type RecordState,
+  type Runtime,
+} from '@lovage/core';
 import { deferred, type Deferred } from './deferred.js';
+import { FragileOutbox } from './fragile-outbox.js';
 
 /** The in-memory backend, with a database that can go away, hold its breath, and refuse rows. */
 export class FragileResults extends MemoryResultBackend {
@@ -10,13 +19,21 @@ export class FragileResults extends MemoryResultBackend {
   loseAnswer = false;
   /** Ids whose rows cannot be stored, whatever they say. */
   readonly refused = new Set<string>();
+  /** Ids whose rows somebody's transaction has locked. */
+  readonly locked = new Set<string>();
+  readonly outbox: FragileOutbox;
   /** What each commit wrote, as `id state`. */
   readonly commits: string[][] = [];
   #gate: Deferred<void> | null = null;
   #watchers: (() => void)[] = [];
 
-  constructor() {
-    super({ expiresMs: 1_000 });
+  constructor(runtime?: Runtime) {
+    super({ expiresMs: 1_000, ...(runtime === undefined ? {} : { runtime }) });
+    this.outbox = new FragileOutbox(this.capabilities.outbox as Outbox);
+    this.outbox.before = () => {
+      if (this.away) throw new LovageError('LOVAGE_RESULTS_UNAVAILABLE', 'the database is away');
+    };
+    Object.assign(this.capabilities, { outbox: this.outbox });
   }
 
   /** Commits wait until the gate opens. */
@@ -40,17 +57,17 @@ export class FragileResults extends MemoryResultBackend {
     for (const watcher of this.#watchers.splice(0)) watcher();
     await this.#gate?.promise;
     this.#assertThere();
-    const stored = completions.filter(({ record }) => !this.refused.has(record.id));
+    const stored = completions.filter(({ record }) => !this.refused.has(record.id) && !this.locked.has(record.id));
     const results = [...(await super.commit(stored))];
     if (this.loseAnswer) {
       this.loseAnswer = false;
       throw new LovageError('LOVAGE_RESULTS_UNAVAILABLE', 'the answer was lost');
     }
-    return completions.map(({ record }) =>
-      this.refused.has(record.id)
-        ? new LovageError('LOVAGE_RESULT_NOT_STORABLE', 'this row is refused')
-        : (results.shift() as CommitResult),
-    );
+    return completions.map(({ record }) => {
+      if (this.refused.has(record.id)) return new LovageError('LOVAGE_RESULT_NOT_STORABLE', 'this row is refused');
+      if (this.locked.has(record.id)) return new LovageError('LOVAGE_RESULTS_UNAVAILABLE', 'this row is locked');
+      return results.shift() as CommitResult;
+    });
   }
 
   /** Resolves once this many commits have begun. */

@@ -15,6 +15,7 @@ import {
 import { Worker } from '../src/worker.js';
 import type { WorkerOptions } from '../src/worker-options.js';
 import { FragileResults } from './fragile-results.js';
+import { ShiftedRuntime } from './shifted-runtime.js';
 
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -30,7 +31,9 @@ let rigs = 0;
 
 /** One app, one worker and the in-memory broker between them; every event is kept. */
 export class Rig {
-  readonly results = new FragileResults();
+  /** The clocks of the app and of its in-memory database. */
+  readonly runtime = new ShiftedRuntime();
+  readonly results = new FragileResults(this.runtime);
   readonly app: Lovage;
   readonly worker: Worker;
   readonly events: { readonly [K in EventName]?: LovageEvents[K][] } = {};
@@ -43,6 +46,7 @@ export class Rig {
       name: 'rig',
       broker: `memory://rig-${(rigs += 1)}`,
       results: results === null ? null : this.results,
+      runtime: this.runtime,
       ...app,
     }).register(...tasks);
     for (const name of OBSERVED) this.app.events.on(name, (event) => this.#keep(name, event));
