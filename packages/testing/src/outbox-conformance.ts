@@ -225,6 +225,7 @@ export function describeOutbox(stores: () => OutboxStores, promise: (title: stri
           expect(messages.length).toBeLessThanOrEqual(7);
           if (messages.length === 0) return taken;
           taken.push(...messages);
+          expect(taken.length).toBeLessThanOrEqual(calls.length);
         }
       };
       const taken = (await Promise.all([outbox, peerOutbox, outbox, peerOutbox].map(claimer))).flat();
@@ -317,7 +318,10 @@ export function describeOutbox(stores: () => OutboxStores, promise: (title: stri
       const [waiting, ended, fresh] = [callOf(), callOf(), callOf()];
       await outbox.enqueue([waiting]);
       await commit(backend, recordWrite({ id: ended.taskId, resultJson: '"end"' }));
-      const again = [waiting, ended, fresh].map((call) => ({ ...call, rowId: newId() }));
+      const again = [waiting, ended, fresh].map((call) => {
+        const record = pending(recordWrite({ id: call.taskId, attempt: 1 }));
+        return { ...call, rowId: newId(), record };
+      });
       expect((await peerOutbox.enqueue(again)).map(({ taskId, written }) => [taskId, written])).toEqual([
         [waiting.taskId, false],
         [ended.taskId, false],
@@ -627,6 +631,15 @@ export function describeOutbox(stores: () => OutboxStores, promise: (title: stri
       expect(await only(peer, claimed.taskId)).toMatchObject({ state: 'PENDING' });
       await expireLeases();
       expect(sorted(await drain())).toEqual(sorted([claimed]));
+    });
+
+    promise('ends a task once that waits in several rows', async () => {
+      const id = newId();
+      await backend.commit([retryOf(id, 0, { inMs: HOUR_MS })]);
+      await backend.commit([retryOf(id, 1, { inMs: HOUR_MS })]);
+      expect(await outbox.cancel([id, id])).toEqual([id]);
+      expect(await only(peer, id)).toMatchObject({ state: 'REVOKED', attempt: 2 });
+      expect(await outbox.scheduled({ ids: [id] })).toEqual([]);
     });
 
     promise('drops the outcome of a copy that runs all the same', async () => {

@@ -158,8 +158,7 @@ export class MemoryOutbox implements Outbox {
     const rows = [...this.#store.rows.values()].filter(
       ({ eta, dueAt, message }) => eta === dueAt && taskIds.includes(message.taskId),
     );
-    // Of a task that has several the last attempt's is the one that its record is about.
-    rows.sort((a, b) => attemptOf(b.message) - attemptOf(a.message));
+    // Of a task that has several the record takes one.
     return rows.filter(({ message }) => this.#cancel(message)).map(({ message }) => message.taskId);
   }
 
