@@ -91,6 +91,8 @@ export interface WorkerConfig {
   readonly queues?: string | readonly string[] | null;
   /** How long running tasks may go on once the worker is told to stop. Default '25s'. */
   readonly shutdownTimeout?: Duration;
+  /** How long a task that no worker knows is tried again before it ends FAILURE. Default '10m'. */
+  readonly unknownTaskGrace?: Duration;
   /** Write RECEIVED when a worker takes a task. Default false. */
   readonly trackReceived?: boolean;
   /** Write STARTED when a task begins. Default false. */
