@@ -20,7 +20,7 @@ CREATE TABLE outbox (
   CONSTRAINT outbox_pkey PRIMARY KEY (id)
 );
 CREATE INDEX outbox_due_at ON outbox USING btree (due_at);
-CREATE INDEX outbox_task_id ON outbox USING btree (task_id) WHERE (eta IS NOT NULL);
+CREATE INDEX outbox_task_id ON outbox USING btree (task_id);
 
 CREATE TABLE task_results (
   id text COLLATE "C" NOT NULL,

@@ -26,8 +26,8 @@ CREATE TABLE outbox (
 -- What is due, longest first.
 CREATE INDEX outbox_due_at ON outbox (due_at);
 
--- "Where does this task wait". Rows that are sent at once, by far the most, are not in it and do not pay for it.
-CREATE INDEX outbox_task_id ON outbox (task_id) WHERE eta IS NOT NULL;
+-- "Does this task wait, and where".
+CREATE INDEX outbox_task_id ON outbox (task_id);
 
 CREATE TABLE unique_keys (
   key text COLLATE "C" PRIMARY KEY,

@@ -37,4 +37,5 @@ describeResultBackend(
       },
     };
   },
+  { skip: { 'tells of a row that is due at once, until it is stopped': 'nothing listens behind a pool' } },
 );

@@ -4,11 +4,12 @@ import { type ErrorCode, LovageError, isLovageError } from '@lovage/core';
  * What an error of pg means for what was asked.
  * - `row`: a value that the database cannot store: the rows beside it are fine;
  * - `conflict`: undone for another transaction's sake (deadlock, serialization): to be tried again at once;
+ * - `locked`: another transaction holds a lock for too long;
  * - `lost`: the connection could not be made, or broke: what was asked may or may not have happened;
  * - `unavailable`: connected, but it cannot do it now (out of connections, disk full, read-only, shutting down);
  * - `refused`, `schema`, `config`: trying again does not help.
  */
-export type DatabaseFailure = 'row' | 'conflict' | 'lost' | 'unavailable' | 'refused' | 'schema' | 'config';
+export type DatabaseFailure = 'row' | 'conflict' | 'locked' | 'lost' | 'unavailable' | 'refused' | 'schema' | 'config';
 
 /** SQLSTATE, by its longest prefix here (PostgreSQL, appendix A). */
 const BY_SQLSTATE: Readonly<Record<string, DatabaseFailure>> = {
@@ -25,6 +26,7 @@ const BY_SQLSTATE: Readonly<Record<string, DatabaseFailure>> = {
   '42501': 'refused',
   '42P05': 'config',
   '54': 'row',
+  '55P03': 'locked',
   '57P': 'lost',
 };
 
@@ -53,6 +55,7 @@ const BY_MESSAGE: readonly (readonly [RegExp, DatabaseFailure])[] = [
 const CODES = {
   row: 'LOVAGE_RESULT_NOT_STORABLE',
   conflict: 'LOVAGE_RESULTS_UNAVAILABLE',
+  locked: 'LOVAGE_RESULTS_UNAVAILABLE',
   lost: 'LOVAGE_RESULTS_UNAVAILABLE',
   unavailable: 'LOVAGE_RESULTS_UNAVAILABLE',
   refused: 'LOVAGE_ACCESS_REFUSED',
@@ -100,6 +103,7 @@ function messageOf(error: unknown): string {
 
 function hintOf(error: unknown, failure: DatabaseFailure): string {
   const { code } = error as { readonly code?: unknown };
+  if (failure === 'locked') return '; another transaction has been open on it for too long';
   if (code === '3D000') return '; create the database, then run `lovage migrate -A <app>`';
   if (code === '26000' || code === '42P05') return '; behind a pooler in transaction mode set results.prepare to false';
   if (failure === 'config' && (error as Error).name === 'URIError')

@@ -8,9 +8,9 @@ import {
   isLovageError,
   maskUrl,
 } from '@lovage/core';
-import { Pool, type PoolClient, type QueryConfig } from 'pg';
+import { type Client, Pool, type PoolClient, type QueryConfig } from 'pg';
 import { connectionConfig } from './connection-config.js';
-import { databaseError, failureOf } from './database-error.js';
+import { type DatabaseFailure, databaseError, failureOf } from './database-error.js';
 import { type PgPool, asPgPool } from './pg-pool.js';
 import { type Statement, statement } from './statement.js';
 
@@ -22,9 +22,14 @@ export type Run = (statement: Statement, values: readonly unknown[]) => Promise<
 
 /** A connection that takes a statement and never answers counts as lost after this. */
 const QUERY_TIMEOUT_MS = 30_000;
+/** Ends in the server what is given up here, and sooner what waits for somebody else's transaction. */
+const SESSION = "SET statement_timeout = '29s'; SET lock_timeout = '2s'";
+/** Of a transaction of several statements, which may well wait for another's: for a unique key. */
+const LOCK_TIMEOUT_MS = 20_000;
+const STOP_GRACE_MS = 2_000;
 const CONFLICT_ATTEMPTS = 5;
-/** Whatever the database's default: each statement sees what was committed before it. */
-const BEGIN = statement('BEGIN ISOLATION LEVEL READ COMMITTED');
+/** What leaves the connection as it was. */
+const HARMLESS: ReadonlySet<DatabaseFailure> = new Set(['row', 'conflict', 'locked']);
 const COMMIT = statement('COMMIT');
 const ROLLBACK = statement('ROLLBACK');
 const FIRST_CONNECTION = { minMs: 250, maxMs: 5_000 };
@@ -41,6 +46,7 @@ export class Database {
   readonly #settings: ResultsSettings;
   readonly #context: DriverContext;
   readonly #inFlight = new Set<Promise<unknown>>();
+  readonly #lent = new Set<PoolClient>();
   readonly #onPoolError = (error: Error): void => this.#lost(error);
   #pool: PgPool | null = null;
   #state: 'new' | 'open' | 'lost' | 'stopped' = 'new';
@@ -75,21 +81,22 @@ export class Database {
     }
   }
 
-  /** Idempotent. What is under way is awaited; but not a first connection, which a silent server may keep open until it times out. */
+  /**
+   * Idempotent. What is under way has two seconds to end by itself, then its connections are ended; a first connection, which a silent
+   * server may keep open until it times out, has none.
+   */
   async stop(): Promise<void> {
-    const isConnecting = this.#state === 'new';
+    const graceMs = this.#state === 'new' ? 0 : STOP_GRACE_MS;
     this.#state = 'stopped';
     this.#stopping.abort();
-    const closed = this.#close();
-    if (!isConnecting) await closed;
-  }
-
-  async #close(): Promise<void> {
     const pool = this.#pool;
     this.#pool = null;
-    await Promise.allSettled(this.#inFlight);
+    await within(graceMs, Promise.allSettled(this.#inFlight));
+    for (const client of this.#lent) endNow(client);
     pool?.off?.('error', this.#onPoolError);
-    if (this.#settings.pool === null) await (pool as Pool | null)?.end();
+    if (this.#settings.pool !== null) return;
+    const ended = (pool as Pool | null)?.end() ?? Promise.resolve();
+    await within(graceMs, ended);
   }
 
   async #unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
@@ -110,11 +117,13 @@ export class Database {
     return this.use((client) => retried(() => this.#query(client, statement, values)));
   }
 
-  /** Makes the statements of `work` one transaction, run again where a conflict undid it. */
-  transaction<T>(work: (run: Run) => Promise<T>): Promise<T> {
+  /** Makes the statements of `work` one transaction, run again where a conflict undid it. Each may wait so long for a lock. */
+  transaction<T>(work: (run: Run) => Promise<T>, lockTimeoutMs = LOCK_TIMEOUT_MS): Promise<T> {
+    // Whatever the database's default, each statement is to see what was committed before it.
+    const begin = statement(`BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = ${lockTimeoutMs}`);
     return this.use((client) =>
       retried(async () => {
-        await this.#query(client, BEGIN, []);
+        await this.#query(client, begin, []);
         try {
           const result = await work((statement, values) => this.#query(client, statement, values));
           await this.#query(client, COMMIT, []);
@@ -157,16 +166,18 @@ export class Database {
     try {
       client = await this.#openPool().connect();
       client.on('error', unheard);
+      this.#lent.add(client);
       const result = await work(client);
       broken = false;
       this.#opened();
       return result;
     } catch (error) {
       const failure = isLovageError(error) ? null : failureOf(error);
-      broken = failure !== null && failure !== 'row' && failure !== 'conflict';
+      broken = failure !== null && !HARMLESS.has(failure);
       if (failure === 'lost') this.#lost(error as Error);
       throw databaseError(error, this.url);
     } finally {
+      if (client !== undefined) this.#lent.delete(client);
       client?.off('error', unheard);
       client?.release(broken);
     }
@@ -174,11 +185,18 @@ export class Database {
 
   #openPool(): PgPool {
     if (this.#pool !== null) return this.#pool;
-    const { pool, url, tls, connectTimeoutMs, poolSize } = this.#settings;
-    const config = { applicationName: `lovage ${this.#context.name}`, connectTimeoutMs, tls };
-    this.#pool = pool === null ? new Pool({ ...connectionConfig(url, config), max: poolSize }) : asPgPool(pool);
+    this.#pool = this.#settings.pool === null ? this.#ownPool() : asPgPool(this.#settings.pool);
     this.#pool.on?.('error', this.#onPoolError);
     return this.#pool;
+  }
+
+  #ownPool(): Pool {
+    const { url, tls, connectTimeoutMs, poolSize, prepare } = this.#settings;
+    const config = { applicationName: `lovage ${this.#context.name}`, connectTimeoutMs, tls };
+    const pool = new Pool({ ...connectionConfig(url, config), max: poolSize });
+    // Not behind a pooler, where a session's settings are anybody's. Sent before the first query; where it fails, so does that.
+    if (prepare) pool.on('connect', (client) => void client.query(SESSION).catch(() => undefined));
+    return pool;
   }
 
   #opened(): void {
@@ -211,6 +229,19 @@ async function retried<T>(work: () => Promise<T>): Promise<T> {
       if (attempt === CONFLICT_ATTEMPTS || isLovageError(error) || failureOf(error) !== 'conflict') throw error;
     }
   }
+}
+
+/** Ends a connection that does not answer; what waits on it fails. */
+function endNow(client: PoolClient): void {
+  (client as unknown as Client).end().catch(() => undefined);
+}
+
+/** Resolves when the work is done, or the time is over. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const timeout = new AbortController();
+  const late = delay(ms, undefined, { signal: timeout.signal }).catch(() => undefined);
+  await Promise.race([work, late]);
+  timeout.abort();
 }
 
 /** Without the URL, which the event has already. */

@@ -55,7 +55,7 @@ export function assertStorable(calls: readonly OutboxCall[]): void {
   );
 }
 
-/** Takes the unique keys; the holders of those that it did not get. */
+/** Takes the unique keys; the tasks that stand for the calls whose keys it did not get. */
 async function claimKeys(
   batch: readonly Call[],
   { run, statements }: EnqueueOptions,
@@ -69,13 +69,14 @@ async function claimKeys(
     // Statements of their own: each has to see what was committed while the one before it waited.
     const keys = columnsOf([['key', 'text', ({ unique }) => unique.key]], wanted);
     await run(statements.dropKeys, keys);
-    const taken = new Set((await run(statements.takeKeys, columnsOf(CLAIM, wanted))).map(({ key }) => key));
-    wanted = wanted.filter(({ unique }) => !taken.has(unique.key));
+    const outcomes = new Map(
+      (await run(statements.takeKeys, columnsOf(CLAIM, wanted))).map(({ key, outcome }) => [key, outcome]),
+    );
+    wanted = wanted.filter(({ unique }) => outcomes.get(unique.key) !== 'taken');
     if (wanted.length === 0) break;
-    const rows = await run(statements.holders, keys);
-    const holders = new Map(rows.map(({ key, holder }) => [key, holder ?? '']));
-    for (const { index, unique } of wanted) {
-      const holder = holders.get(unique.key);
+    const holders = new Map((await run(statements.holders, keys)).map(({ key, holder }) => [key, holder]));
+    for (const { index, unique, taskId } of wanted) {
+      const holder = holders.get(unique.key) ?? (outcomes.get(unique.key) === 'known' ? taskId : undefined);
       if (holder !== undefined) held.set(index, holder);
     }
     wanted = wanted.filter(({ index }) => !held.has(index));

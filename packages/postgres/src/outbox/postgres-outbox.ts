@@ -70,7 +70,7 @@ export class PostgresOutbox implements Outbox {
     const next = rows[0]?.['next'] ?? null;
     return {
       messages: rows.filter(({ id }) => id !== null).map(outboxMessageOf),
-      nextDueMs: next === null ? null : Number(next),
+      nextDueMs: next === null ? null : Math.max(0, Number(next)),
       now: Number(rows[0]?.['now']),
     };
   }

@@ -9,7 +9,7 @@ import {
 import { escapeIdentifier } from 'pg';
 import { type Columns, columnsOf, rowsOf } from '../database/columns.js';
 import { type Statement, preparedStatement, statement } from '../database/statement.js';
-import { FINAL_STATES, WAITING_WRITE, dueTime, insertWaiting, taskResults } from '../records/statements.js';
+import { DUE_TIME, FINAL_STATES, WAITING_WRITE, insertWaiting, taskResults } from '../records/statements.js';
 
 /** Every statement on outbox and unique_keys. All that they return is text. */
 export interface OutboxStatements {
@@ -29,7 +29,7 @@ export interface OutboxStatements {
   readonly cancel: Statement;
   /** $1 keys. Of these, those that have run out. */
   readonly dropKeys: Statement;
-  /** `CLAIM`. Returns each key that was free. */
+  /** `CLAIM`. Returns each key that was free, as `taken`, and each whose call has a record already, as `known`. */
   readonly takeKeys: Statement;
   /** $1 keys. */
   readonly holders: Statement;
@@ -65,13 +65,14 @@ export const HOLD: Columns<UniqueHold> = [
 ];
 
 /** A call that wants a key. */
-export interface UniqueCall extends Pick<OutboxMessage, 'taskId' | 'due'> {
+export interface UniqueCall extends Pick<OutboxCall, 'taskId' | 'record' | 'due'> {
   readonly unique: UniqueClaim;
 }
 
 export const CLAIM: Columns<UniqueCall> = [
   ['key', 'text', ({ unique }) => unique.key],
   ['task_id', 'text', ({ taskId }) => taskId],
+  ['record_id', 'text', ({ record, taskId }) => record && taskId],
   ['scope', 'text', ({ unique }) => unique.scope],
   ['ttl', 'float8', ({ unique }) => unique.ttlMs],
   ['due_in', 'float8', ({ due }) => (due !== null && 'inMs' in due ? due.inMs : null)],
@@ -81,8 +82,10 @@ export const CLAIM: Columns<UniqueCall> = [
 const AFTER_RECORDS = WAITING_WRITE.length + 1;
 const AFTER_MESSAGES = AFTER_RECORDS + SENDING.length;
 
+const LEASE = `interval '${OUTBOX_LEASE_MS} milliseconds'`;
 /** Whoever listens polls as often. */
 const SOON = `interval '1 second'`;
+const MAX_CLAIM_BYTES = 8 * 2 ** 20;
 
 export function outboxStatements(schema: string): OutboxStatements {
   const records = taskResults(schema);
@@ -90,23 +93,22 @@ export function outboxStatements(schema: string): OutboxStatements {
   const keys = `${escapeIdentifier(schema)}.unique_keys`;
 
   /** Inserts the `SENDING`s whose records are in the CTE `applied`. */
-  const send = (now: 'now()' | 'statement_timestamp()'): string => `
+  const SEND = `
   INSERT INTO ${outbox} (id, task_id, task, queue, due_at, eta, headers, properties, body, created_at)
-  SELECT row_id, task_id, task, queue,
-    COALESCE(${dueTime(now)}, ${now} + interval '${OUTBOX_LEASE_MS} milliseconds'),
-    CASE WHEN due_in = 0 THEN NULL ELSE ${dueTime(now)} END,
-    headers::jsonb, properties::jsonb, body, ${now}
-  FROM ${rowsOf(SENDING, AFTER_RECORDS, 'message')}
-  WHERE cause IS NULL OR cause IN (SELECT id FROM applied)`;
+  SELECT row_id, task_id, task, queue, COALESCE(due, clock_timestamp() + ${LEASE}), CASE WHEN due_in = 0 THEN NULL ELSE due END,
+    headers::jsonb, properties::jsonb, body, clock_timestamp()
+  FROM (
+    SELECT *, ${DUE_TIME} AS due FROM ${rowsOf(SENDING, AFTER_RECORDS, 'message')}
+    WHERE cause IS NULL OR cause IN (SELECT id FROM applied)) AS caused`;
 
   /** Wakes who watches, when the transaction commits; and only where there is something to do. */
   const SENT_AND_WOKEN = `
-SELECT id::text AS id, CASE WHEN due_at < statement_timestamp() + ${SOON} THEN pg_notify($${AFTER_MESSAGES}::text, '')::text END AS woken
+SELECT id::text AS id, CASE WHEN due_at < clock_timestamp() + ${SOON} THEN pg_notify($${AFTER_MESSAGES}::text, '')::text END AS woken
 FROM sent`;
 
   /** What becomes of the keys in the CTE `held`, whose tasks have ended. */
   const FREED = `
-ended AS (UPDATE ${keys} AS stored SET expires_at = now() + stored.ttl FROM held WHERE stored.key = held.key AND held.scope = 'finished'),
+ended AS (UPDATE ${keys} AS stored SET expires_at = clock_timestamp() + stored.ttl FROM held WHERE stored.key = held.key AND held.scope = 'finished'),
 freed AS (DELETE FROM ${keys} AS stored USING held WHERE stored.key = held.key AND held.scope <> 'finished')`;
 
   /*
@@ -122,7 +124,7 @@ freed AS (DELETE FROM ${keys} AS stored USING held WHERE stored.key = held.key A
      */
     commit: preparedStatement(`
 WITH applied AS (${insertWaiting(schema, 'upsert')} RETURNING id, state),
-sent AS (${send('now()')}),
+sent AS (${SEND}),
 held AS (
   SELECT stored.key, stored.scope FROM ${rowsOf(HOLD, AFTER_MESSAGES, 'hold')}
   JOIN applied ON applied.id = hold.task_id AND applied.state IN (${FINAL_STATES})
@@ -130,36 +132,39 @@ held AS (
   ${LOCKED}),${FREED}
 SELECT id FROM applied`),
 
-    // By the statement's clock: the user's transaction may have begun long ago.
     enqueue: preparedStatement(`
 WITH applied AS (${insertWaiting(schema, 'nothing')} RETURNING id),
-sent AS (${send('statement_timestamp()')} RETURNING id, due_at)${SENT_AND_WOKEN}`),
+sent AS (${SEND} RETURNING id, due_at)${SENT_AND_WOKEN}`),
 
     requeue: preparedStatement(`
 WITH applied AS (
   UPDATE ${records} AS stored SET
     task = write.task, state = write.state, attempt = write.attempt, args = write.args::jsonb, kwargs = write.kwargs::jsonb,
     result = NULL, error = NULL, progress = NULL, retries = write.retries, queue = write.queue, worker = NULL,
-    started_at = NULL, finished_at = NULL, scheduled_at = ${dueTime('now()')},
+    started_at = NULL, finished_at = NULL, scheduled_at = ${DUE_TIME},
     history = COALESCE(stored.history, '[]') || jsonb_build_object('state', stored.state, 'attempt', stored.attempt,
       'retries', stored.retries, 'error', stored.error, 'worker', stored.worker, 'finishedAt', stored.finished_at)
   FROM ${rowsOf(WAITING_WRITE, 1, 'write')}
   WHERE stored.id = write.id AND stored.state = 'FAILURE' AND stored.attempt = write.attempt - 1
   RETURNING stored.id),
-sent AS (${send('now()')} RETURNING id, due_at)${SENT_AND_WOKEN}`),
+sent AS (${SEND} RETURNING id, due_at)${SENT_AND_WOKEN}`),
 
     /*
-     * No cursor is kept, so that a commit that comes late is never passed over. An array of ids rather than a join: the planner takes
-     * a prepared LIMIT for a tenth of the table, and would read all of it.
+     * No cursor is kept, so that a commit that comes late is never passed over. At least one row, and no more than fit into memory beside
+     * others. An array of ids rather than a join: the planner takes a prepared LIMIT for a tenth of the table, and would read all of it.
      */
     claim: preparedStatement(`
-WITH due AS (
-  SELECT id, due_at FROM ${outbox} WHERE due_at <= now() ORDER BY due_at LIMIT $1::bigint FOR UPDATE SKIP LOCKED),
+WITH candidates AS (
+  SELECT id, due_at, octet_length(body) AS size FROM ${outbox}
+  WHERE due_at <= statement_timestamp() ORDER BY due_at LIMIT $1::bigint FOR UPDATE SKIP LOCKED),
+due AS (
+  SELECT id, due_at FROM (SELECT *, sum(size) OVER (ORDER BY due_at, id) AS sum FROM candidates) AS summed
+  WHERE sum = size OR sum <= ${MAX_CLAIM_BYTES}),
 leased AS (
-  UPDATE ${outbox} SET due_at = now() + interval '${OUTBOX_LEASE_MS} milliseconds' WHERE id = ANY (ARRAY(SELECT id FROM due))
+  UPDATE ${outbox} SET due_at = clock_timestamp() + ${LEASE} WHERE id = ANY (ARRAY(SELECT id FROM due))
   RETURNING id, task_id, task, queue, headers, properties, body)
-SELECT extract(epoch FROM now()) * 1000 AS now,
-  (SELECT extract(epoch FROM min(due_at) - now()) * 1000 FROM ${outbox} WHERE due_at > now()) AS next,
+SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now,
+  (SELECT extract(epoch FROM min(due_at) - clock_timestamp()) * 1000 FROM ${outbox} WHERE due_at > statement_timestamp()) AS next,
   leased.*
 FROM (SELECT) AS always LEFT JOIN (leased JOIN due USING (id)) ON true
 ORDER BY due.due_at`),
@@ -176,10 +181,11 @@ FROM (
   ORDER BY due_at LIMIT $4::bigint) AS first
 ORDER BY first.eta`),
 
+    // A row that was claimed is due when its lease ends, and no longer at its eta: it is as good as sent.
     cancel: preparedStatement(`
 WITH taken AS (
   DELETE FROM ${outbox} WHERE id = ANY (ARRAY(
-    SELECT id FROM ${outbox} WHERE task_id = ANY ($1::text[]) AND eta IS NOT NULL ORDER BY id FOR UPDATE))
+    SELECT id FROM ${outbox} WHERE task_id = ANY ($1::text[]) AND due_at = eta ORDER BY id FOR UPDATE))
   RETURNING task_id, task, queue, headers, properties->>'replyTo' AS reply_to),
 call AS (
   SELECT DISTINCT ON (task_id) *, COALESCE(headers->>'attempt', headers->>'retries', '0')::int AS attempt
@@ -204,14 +210,20 @@ SELECT applied.id, call.reply_to FROM applied JOIN call ON call.task_id = applie
 DELETE FROM ${keys} WHERE key = ANY (ARRAY(
   SELECT key FROM ${keys} WHERE key = ANY ($1::text::text[]) AND expires_at <= statement_timestamp() ORDER BY key FOR UPDATE))`),
 
-    // Never DO UPDATE: it would lock the holder's row for as long as the user's transaction takes, and the holder's commit would wait for it.
+    /*
+     * Never DO UPDATE: it would lock the holder's row for as long as the user's transaction takes, and the holder's commit would wait for it.
+     * Not for a call that is known: whoever wants the key next would wait for this transaction.
+     */
     takeKeys: preparedStatement(`
-INSERT INTO ${keys} (key, task_id, scope, ttl, expires_at)
-SELECT key, task_id, scope, ttl * interval '1 millisecond',
-  GREATEST(${dueTime('statement_timestamp()')}, statement_timestamp()) + ttl * interval '1 millisecond'
-FROM ${rowsOf(CLAIM, 1, 'call')}
-ON CONFLICT (key) DO NOTHING
-RETURNING key`),
+WITH call AS (
+  SELECT *, EXISTS (SELECT FROM ${records} WHERE id = record_id) AS known FROM ${rowsOf(CLAIM, 1, 'given')}),
+taken AS (
+  INSERT INTO ${keys} (key, task_id, scope, ttl, expires_at)
+  SELECT key, task_id, scope, ttl * interval '1 millisecond', GREATEST(${DUE_TIME}, clock_timestamp()) + ttl * interval '1 millisecond'
+  FROM call WHERE NOT known ORDER BY key
+  ON CONFLICT (key) DO NOTHING
+  RETURNING key)
+SELECT key, 'taken' AS outcome FROM taken UNION ALL SELECT key, 'known' FROM call WHERE known`),
 
     holders: preparedStatement(`SELECT key, task_id AS holder FROM ${keys} WHERE key = ANY ($1::text::text[])`),
 

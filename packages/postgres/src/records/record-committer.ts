@@ -1,5 +1,6 @@
 import { type CommitResult, type Completion, LovageError, type RecordWrite, isLovageError } from '@lovage/core';
 import type { Database } from '../database/database.js';
+import { sqlStateOf } from '../database/database-error.js';
 import { type OutboxStatements, commitValues } from '../outbox/statements.js';
 import { recordBatches, sizeOf } from './record-batches.js';
 import { isStorableId } from './storable-id.js';
@@ -10,12 +11,15 @@ type CommitStatements = Pick<RecordStatements, 'upsert'> & Pick<OutboxStatements
 /** jsonb holds strings and containers of at most 256 MB; more would only break the connection, or pg's own buffers. */
 const MAX_ROW_BYTES = 255 * 2 ** 20;
 
+const LOCK_NOT_AVAILABLE = '55P03';
+const HALVES_LOCK_TIMEOUT_MS = 50;
+
 interface IndexedCompletion extends Completion {
   /** Its place in the call. */
   readonly index: number;
 }
 
-/** Commits completions in guarded batches. One that the database cannot store is found by halving and harms no other. */
+/** Commits completions in guarded batches. One that the database cannot store, or that somebody has locked, is found by halving and harms no other. */
 export class RecordCommitter {
   readonly #database: Database;
   readonly #statements: CommitStatements;
@@ -38,24 +42,44 @@ export class RecordCommitter {
     return results;
   }
 
-  async #write(batch: readonly IndexedCompletion[], results: CommitResult[]): Promise<void> {
+  /** @param lockTimeoutMs null: the connection's own; else what each statement may wait for somebody's lock. */
+  async #write(
+    batch: readonly IndexedCompletion[],
+    results: CommitResult[],
+    lockTimeoutMs: number | null = null,
+  ): Promise<void> {
     try {
-      const rows = batch.some(causesMore)
-        ? await this.#database.run(this.#statements.commit, commitValues(batch))
-        : await this.#database.run(this.#statements.upsert, upsertValues(batch.map(({ record }) => record)));
-      const applied = new Set(rows.map(({ id }) => id));
+      const applied = await this.#send(batch, lockTimeoutMs);
       for (const { index, record } of batch) results[index] = applied.has(record.id) ? 'applied' : 'superseded';
     } catch (error) {
-      if (!isLovageError(error, 'LOVAGE_RESULT_NOT_STORABLE')) throw error;
+      const isLocked = sqlStateOf(error) === LOCK_NOT_AVAILABLE;
+      if (!isLocked && !isLovageError(error, 'LOVAGE_RESULT_NOT_STORABLE')) throw error;
       const [first] = batch;
       if (batch.length === 1 && first !== undefined) {
-        results[first.index] = notStorable(first.record, error.message, error);
+        const { record, index } = first;
+        results[index] = isLocked ? locked(record, error) : notStorable(record, (error as Error).message, error);
         return;
       }
+      // It has waited long enough once; the neighbours of the locked row need not wait for each other.
+      const timeoutMs = isLocked ? HALVES_LOCK_TIMEOUT_MS : lockTimeoutMs;
       const middle = batch.length >> 1;
-      await this.#write(batch.slice(0, middle), results);
-      await this.#write(batch.slice(middle), results);
+      await this.#write(batch.slice(0, middle), results, timeoutMs);
+      await this.#write(batch.slice(middle), results, timeoutMs);
     }
+  }
+
+  async #send(
+    batch: readonly IndexedCompletion[],
+    lockTimeoutMs: number | null,
+  ): Promise<ReadonlySet<string | null | undefined>> {
+    const [statement, values] = batch.some(causesMore)
+      ? [this.#statements.commit, commitValues(batch)]
+      : [this.#statements.upsert, upsertValues(batch.map(({ record }) => record))];
+    const rows =
+      lockTimeoutMs === null
+        ? await this.#database.run(statement, values)
+        : await this.#database.transaction((run) => run(statement, values), lockTimeoutMs);
+    return new Set(rows.map(({ id }) => id));
   }
 }
 
@@ -73,6 +97,13 @@ function unsendable(completion: Completion): string | null {
 
 function notStorable({ id }: RecordWrite, reason: string, cause?: unknown): LovageError {
   return new LovageError('LOVAGE_RESULT_NOT_STORABLE', `the record of task ${id} cannot be stored: ${reason}`, {
+    cause,
+  });
+}
+
+/** A user's open transaction has written a record of that id; what it waits for is not known. */
+function locked({ id }: RecordWrite, cause: unknown): LovageError {
+  return new LovageError('LOVAGE_RESULTS_UNAVAILABLE', `the record of task ${id} is locked by another transaction`, {
     cause,
   });
 }

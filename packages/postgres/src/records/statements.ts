@@ -3,7 +3,7 @@ import { escapeIdentifier } from 'pg';
 import { type Columns, columnsOf, rowsOf } from '../database/columns.js';
 import { type Statement, preparedStatement, statement } from '../database/statement.js';
 
-/** Every statement on task_results alone. */
+/** Every statement on task_results. */
 export interface RecordStatements {
   /** Parameters: `upsertValues`. Returns the id of each row that it applied to. */
   readonly upsert: Statement;
@@ -81,26 +81,30 @@ const UPSERT = `ON CONFLICT (id) DO UPDATE SET
   started_at = COALESCE(excluded.started_at, stored.started_at), finished_at = excluded.finished_at, scheduled_at = excluded.scheduled_at
 WHERE ${GUARD}`;
 
+const AGED = `now() - $1::float8 * interval '1 millisecond'`;
+
 export function taskResults(schema: string): string {
   return `${escapeIdentifier(schema)}.task_results`;
 }
 
-/** When something is due, of a row with `due_in` and `due_on` by the clock `now`; null: it has no time. */
-export function dueTime(now: 'now()' | 'statement_timestamp()'): string {
-  return `COALESCE(to_timestamp(due_on / 1000), ${now} + due_in * interval '1 millisecond')`;
-}
+/**
+ * When something is due, of a row with `due_in` and `due_on`; null: it has no time. By the clock: now() is the BEGIN of a user's transaction, and
+ * of a commit that had to wait. Each mention is another instant.
+ */
+export const DUE_TIME = `COALESCE(to_timestamp(due_on / 1000), clock_timestamp() + due_in * interval '1 millisecond')`;
 
 /** Inserts the `WAITING_WRITE`s of the parameters from $1 on; `onConflict` says what becomes of those that are there. */
 export function insertWaiting(schema: string, onConflict: 'upsert' | 'nothing'): string {
   const conflict = onConflict === 'upsert' ? UPSERT : 'ON CONFLICT (id) DO NOTHING';
   return `INSERT INTO ${taskResults(schema)} AS stored (${INTO}, scheduled_at)
-SELECT ${SELECTED}, ${dueTime(onConflict === 'upsert' ? 'now()' : 'statement_timestamp()')}
+SELECT ${SELECTED}, ${DUE_TIME}
 FROM ${rowsOf(WAITING_WRITE, 1, 'write')}
 ${conflict}`;
 }
 
 export function recordStatements(schema: string): RecordStatements {
   const table = taskResults(schema);
+  const outbox = `${escapeIdentifier(schema)}.outbox`;
   return {
     /*
      * One statement for a batch: 256 rows take about 10 ms while two such statements are under way; 256 commits of one row, 87 ms.
@@ -130,11 +134,17 @@ LIMIT $5::bigint`),
 
     forget: statement(`DELETE FROM ${table} WHERE id = ANY ($1::text[]) RETURNING id`),
 
-    // Several workers may expire at once: each takes rows that no other holds.
+    /*
+     * Several workers may expire at once: each takes rows that no other holds. What waits and has no message left that might end it
+     * (workers of another kind ran it) is forgotten too.
+     */
     expire: statement(`
 DELETE FROM ${table} WHERE id = ANY (ARRAY(
-  SELECT id FROM ${table}
-  WHERE created_at < now() - $1::float8 * interval '1 millisecond' AND finished_at < now() - $1::float8 * interval '1 millisecond'
+  SELECT id FROM ${table} AS stored
+  WHERE created_at < ${AGED}
+    AND (finished_at < ${AGED}
+      OR state IN ('PENDING', 'RETRY') AND COALESCE(scheduled_at, created_at) < ${AGED}
+        AND NOT EXISTS (SELECT FROM ${outbox} WHERE outbox.task_id = stored.id))
   ORDER BY created_at LIMIT $2::bigint
   FOR UPDATE SKIP LOCKED))
 RETURNING id`),

@@ -1,4 +1,4 @@
-import { type ExecFileException, execFile } from 'node:child_process';
+import { type ExecFileException, execFile, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SchemaManager } from '@lovage/core';
@@ -33,7 +33,7 @@ describe('PostgresSchemaManager', () => {
 
   it('lets racing migrators take turns', async () => {
     const applied = await Promise.all(Array.from({ length: 6 }, () => manager().migrate()));
-    expect(applied.flat()).toEqual(NAMES);
+    expect(applied.flat().sort()).toEqual(NAMES);
   });
 
   it('uses a schema that stands already', async () => {
@@ -109,14 +109,15 @@ describe('PostgresSchemaManager', () => {
     expect(await manager().status()).toMatchObject({ applied: NAMES, pending: [] });
   });
 
-  it('has files that run in psql, where there is one', async () => {
+  const hasPsql = spawnSync('psql', ['--version']).error === undefined;
+  const title = 'has files that run in psql';
+  (hasPsql ? it : it.skip)(hasPsql ? title : `${title} (there is no psql here)`, async () => {
     const folder = join(__dirname, '..', '..', 'migrations');
     const files = NAMES.flatMap((name) => ['-f', join(folder, `${name}.sql`)]);
     const setUp = ['-c', `CREATE SCHEMA ${schema.name}`, '-c', `SET search_path TO ${schema.name}`];
     const error = await new Promise<ExecFileException | null>((resolve) => {
       execFile('psql', ['-v', 'ON_ERROR_STOP=1', '-1', ...setUp, ...files, schema.url], (failed) => resolve(failed));
     });
-    if (error?.code === 'ENOENT') return;
     expect(error).toBeNull();
     expect(await manager().status()).toMatchObject({ applied: NAMES, pending: [] });
   });

@@ -1,7 +1,10 @@
 import { LovageError, type SchemaManager, type SchemaStatus } from '@lovage/core';
-import { type ClientBase, escapeIdentifier } from 'pg';
+import { type ClientBase, type QueryConfig, escapeIdentifier } from 'pg';
 import type { Database } from '../database/database.js';
 import { type Migration, readMigrations } from './migration.js';
+
+/** A database that takes the question and never answers is one that cannot be reached. */
+const READ_TIMEOUT_MS = 5_000;
 
 /**
  * Brings the tables to the version of this code. Each file is applied in a transaction of its own that also holds the advisory lock,
@@ -49,7 +52,8 @@ export class PostgresSchemaManager implements SchemaManager {
 
   /** Applies the first file that is missing and resolves with its name; null: nothing was. */
   async #applyNext(client: ClientBase, migrations: readonly Migration[]): Promise<string | null> {
-    await client.query('BEGIN');
+    // It takes as long as it takes: another migrator's turn, or a large table.
+    await client.query('BEGIN; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0');
     try {
       await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`lovage.migrate.${this.#schema}`]);
       const status = await this.#read(client, migrations);
@@ -76,9 +80,18 @@ export class PostgresSchemaManager implements SchemaManager {
 
   async #read(client: ClientBase, migrations: readonly Migration[]): Promise<SchemaStatus> {
     const ledger = `${escapeIdentifier(this.#schema)}.migrations`;
-    const { rowCount } = await client.query('SELECT WHERE to_regclass($1) IS NOT NULL', [ledger]);
+    const { rowCount } = await client.query({
+      text: 'SELECT WHERE to_regclass($1) IS NOT NULL',
+      values: [ledger],
+      query_timeout: READ_TIMEOUT_MS,
+    } as QueryConfig);
     const { rows } =
-      rowCount === 0 ? { rows: [] } : await client.query<{ name: string }>(`SELECT name FROM ${ledger} ORDER BY name`);
+      rowCount === 0
+        ? { rows: [] }
+        : await client.query<{ name: string }>({
+            text: `SELECT name FROM ${ledger} ORDER BY name`,
+            query_timeout: READ_TIMEOUT_MS,
+          } as QueryConfig);
     const applied = rows.map(({ name }) => name);
     const known = migrations.map(({ name }) => name);
     return {
