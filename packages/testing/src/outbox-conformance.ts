@@ -827,9 +827,9 @@ export function describeOutbox(stores: () => OutboxStores, promise: (title: stri
     const CALLER = ['before it writes', 'before it publishes', 'before it removes', 'at its end'];
     const RELAY = ['before it claims', 'before it publishes', 'before it removes', 'at its second claim'];
 
-    for (const [relayed, relayStop] of RELAY.entries()) {
-      for (const [committed, stop] of COMMITTER.entries()) {
-        promise(`a worker stops ${stop}, a relay ${relayStop}: each follow-up is caused once, and sent`, async () => {
+    for (const [committed, stop] of COMMITTER.entries()) {
+      promise(`a worker stops ${stop}, and a relay anywhere: each follow-up is caused once, and sent`, async () => {
+        for (const [relayed, relayStop] of RELAY.entries()) {
           const ids = Array.from({ length: 4 }, newId);
           const [copy, redelivered] = [copyOf(ids), copyOf(ids)];
           const published: string[] = [];
@@ -840,14 +840,17 @@ export function describeOutbox(stores: () => OutboxStores, promise: (title: stri
           await expireLeases();
           await advance(relaying(peerOutbox, published), Infinity);
           const causing = committed === 0 ? redelivered : copy;
-          expect(new Set(published)).toEqual(new Set(rowIdsOf(causing.flatMap(({ followUps }) => followUps))));
+          const caused = rowIdsOf(causing.flatMap(({ followUps }) => followUps));
+          expect([relayStop, new Set(published)]).toEqual([relayStop, new Set(caused)]);
           await expireLeases();
           expect((await outbox.claim(10)).messages).toEqual([]);
-        });
-      }
+        }
+      });
+    }
 
-      for (const [called, stop] of CALLER.entries()) {
-        promise(`a caller stops ${stop}, a relay ${relayStop}: each call is written once, and sent`, async () => {
+    for (const [called, stop] of CALLER.entries()) {
+      promise(`a caller stops ${stop}, and a relay anywhere: each call is written once, and sent`, async () => {
+        for (const [relayed, relayStop] of RELAY.entries()) {
           const calls = Array.from({ length: 12 }, () => callOf({ due: null }));
           const again = calls.map((call) => ({ ...call, rowId: newId() }));
           const published: string[] = [];
@@ -858,11 +861,12 @@ export function describeOutbox(stores: () => OutboxStores, promise: (title: stri
           await advance(calling(peerOutbox, again, published), Infinity);
           await expireLeases();
           await advance(relaying(peerOutbox, published), Infinity);
-          expect(new Set(published)).toEqual(new Set(rowIdsOf(called === 0 ? again : calls)));
+          const written = rowIdsOf(called === 0 ? again : calls);
+          expect([relayStop, new Set(published)]).toEqual([relayStop, new Set(written)]);
           await expireLeases();
           expect((await outbox.claim(10)).messages).toEqual([]);
-        });
-      }
+        }
+      });
     }
   });
 }

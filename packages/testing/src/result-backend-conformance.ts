@@ -31,7 +31,7 @@ const NEVER = new AbortController().signal;
  * Declares (with Jest's globals) the tests that every ResultBackend must pass: each promise of the interface's docstrings.
  *
  * @example
- * describeResultBackend('memory', ({ expiresMs }) => ({ backend: new MemoryResultBackend({ expiresMs }) }));
+ * describeResultBackend('records', ({ expiresMs }) => ({ backend: new MyBackend({ expiresMs }) }), { noOutbox: 'it keeps records alone' });
  */
 export function describeResultBackend(
   name: string,
