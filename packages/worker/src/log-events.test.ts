@@ -30,6 +30,20 @@ describe('logEvents', () => {
     ]);
   });
 
+  it('tells what comes back, when and why', () => {
+    const { events, sink } = log();
+    const error = { type: 'RangeError', message: 'first line\nsecond line', stack: 'RangeError: first line\n    at a' };
+    events.emit('task:retried', { request, error, retries: 2, delayMs: 1_000 });
+    const eta = new Date('2030-01-02T03:04:05Z');
+    events.emit('task:postponed', { request, reason: 'early', due: { at: eta } });
+    events.emit('task:postponed', { request, reason: 'unknown', due: { inMs: 60_000 } });
+    expect(sink.lines.map((line) => line.replace(TIME, ''))).toEqual([
+      'WARN  Task billing.divide[id-1] failed and retries in 1.000s (retry 2): RangeError: first line',
+      'INFO  Task billing.divide[id-1] is early: it comes back at 2030-01-02T03:04:05.000Z',
+      'INFO  Task billing.divide[id-1] is unknown to this worker: it comes back in 60.000s',
+    ]);
+  });
+
   it('shows a failure with its stack and causes, and the shadow name', () => {
     const { events, sink } = log();
     const cause = { type: 'TypeError', message: 'inner', stack: 'TypeError: inner\n    at b' };

@@ -126,10 +126,30 @@ describe('a worker', () => {
   });
 
   it.each([
+    [500, 2_000],
+    [501, 2_000],
+    [100_000, 2_000],
+  ])('with %p slots prefetches %p', async (concurrency, prefetch) => {
+    rig = new Rig({ tasks: [Divide], worker: { concurrency } });
+    await expect(rig.worker.start()).resolves.toMatchObject({ prefetch });
+  });
+
+  it.each([
+    [499, 1_996],
+    [501, 2_000],
+    [100_000, 2_000],
+  ])('with %p slots prefetches %p', async (concurrency, prefetch) => {
+    rig = new Rig({ tasks: [Divide], worker: { concurrency } });
+    await expect(rig.worker.start()).resolves.toMatchObject({ prefetch });
+  });
+
+  it.each([
     { concurrency: 0 },
     { concurrency: 1.5 },
     { prefetch: 0 },
     { prefetch: 65_536 },
+    { shutdownTimeout: '25d' },
+    { shutdownTimeout: '25d' },
     { shutdownTimeout: 'soon' },
   ])('refuses %p', async (worker) => {
     rig = new Rig({ tasks: TASKS, worker });
@@ -244,6 +264,44 @@ describe('a worker', () => {
       'tracked PROGRESS',
       'tracked SUCCESS',
     ]);
+  });
+});
+
+describe('progress', () => {
+  it('is written once a second, the newest last', async () => {
+    await start();
+    await rig.publish(messageOf('gated', { id: 'busy' }));
+    await Gated.running(1);
+    const { progress } = run(0).context;
+    const begun = performance.now();
+    for (const value of [1, 2, 3]) progress(value);
+    await rig.results.committing(1);
+    await expect(rig.results.find({ ids: ['busy'] })).resolves.toMatchObject([{ state: 'PROGRESS', progress: 1 }]);
+    await rig.results.committing(2);
+    expect(performance.now() - begun).toBeGreaterThan(950);
+    await expect(rig.results.find({ ids: ['busy'] })).resolves.toMatchObject([{ state: 'PROGRESS', progress: 3 }]);
+    expect(rig.results.commits).toHaveLength(2);
+    run(0).gate.resolve('done');
+    await rig.seen('task:succeeded');
+  });
+});
+
+describe('progress', () => {
+  it('is written once a second, the newest last', async () => {
+    await start();
+    await rig.publish(messageOf('gated', { id: 'busy' }));
+    await Gated.running(1);
+    const { progress } = run(0).context;
+    const begun = performance.now();
+    for (const value of [1, 2, 3]) progress(value);
+    await rig.results.committing(1);
+    await expect(rig.results.find({ ids: ['busy'] })).resolves.toMatchObject([{ state: 'PROGRESS', progress: 1 }]);
+    await rig.results.committing(2);
+    expect(performance.now() - begun).toBeGreaterThan(950);
+    await expect(rig.results.find({ ids: ['busy'] })).resolves.toMatchObject([{ state: 'PROGRESS', progress: 3 }]);
+    expect(rig.results.commits).toHaveLength(2);
+    run(0).gate.resolve('done');
+    await rig.seen('task:succeeded');
   });
 });
 

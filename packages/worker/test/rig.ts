@@ -15,6 +15,7 @@ import {
 import { Worker } from '../src/worker.js';
 import type { WorkerOptions } from '../src/worker-options.js';
 import { FragileResults } from './fragile-results.js';
+import { FragileTransport } from './fragile-transport.js';
 import { ShiftedRuntime } from './shifted-runtime.js';
 
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -25,6 +26,8 @@ export interface RigOptions {
   /** null: an app without results. */
   readonly results?: null;
   readonly app?: AppOptions;
+  /** Another rig: this one has its clocks, its records and its in-memory broker. */
+  readonly beside?: Rig;
 }
 
 let rigs = 0;
@@ -32,19 +35,24 @@ let rigs = 0;
 /** One app, one worker and the in-memory broker between them; every event is kept. */
 export class Rig {
   /** The clocks of the app and of its in-memory database. */
-  readonly runtime = new ShiftedRuntime();
-  readonly results = new FragileResults(this.runtime);
+  readonly runtime: ShiftedRuntime;
+  readonly results: FragileResults;
+  /** The in-memory broker, unless the app names another. */
+  readonly broker: FragileTransport;
   readonly app: Lovage;
   readonly worker: Worker;
   readonly events: { readonly [K in EventName]?: LovageEvents[K][] } = {};
   readonly queue: string;
   #changed: (() => void)[] = [];
 
-  constructor({ tasks, worker, results, app }: RigOptions) {
+  constructor({ tasks, worker, results, app, beside }: RigOptions) {
+    this.runtime = beside?.runtime ?? new ShiftedRuntime();
+    this.results = beside?.results ?? new FragileResults(this.runtime);
+    this.broker = beside?.broker ?? new FragileTransport(`memory://rig-${(rigs += 1)}`);
     this.queue = app?.defaultQueue ?? 'lovage';
     this.app = new Lovage({
       name: 'rig',
-      broker: `memory://rig-${(rigs += 1)}`,
+      broker: this.broker,
       results: results === null ? null : this.results,
       runtime: this.runtime,
       ...app,

@@ -28,9 +28,9 @@ export class Clock {
     this.#runtime = runtime;
   }
 
-  /** Milliseconds since 1970. */
+  /** Whole milliseconds since 1970. */
   now(): number {
-    return this.#runtime.now() + this.#offset.ms;
+    return Math.round(this.#runtime.now() + this.#offset.ms);
   }
 
   observe({ askedAt, roundTripMs, now }: ClockReading): void {

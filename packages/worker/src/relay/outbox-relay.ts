@@ -60,9 +60,10 @@ export class OutboxRelay {
     this.#alarm = new Alarm(options.runtime);
   }
 
-  /** Resolves when a first claim has been answered, or has failed: the clock is set then, if it can be. */
+  /** Resolves when a first claim has been answered, or has failed: the clock is set then, if it can be. Or when it is stopped. */
   start(): Promise<void> {
     return new Promise((resolve) => {
+      this.#stopping.signal.addEventListener('abort', () => resolve(), { once: true });
       this.#running = this.#run(resolve);
     });
   }
@@ -91,7 +92,6 @@ export class OutboxRelay {
       if (!isMore) await this.#rest();
       await this.#freeLane();
     }
-    started();
     this.#alarm.reset();
     await watch.stop();
   }
