@@ -1,10 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type ChannelModel } from 'amqplib';
-import { Task, deadQueueOf, lostQueueOf, type AppOptions } from '@lovage/core';
+import {
+  Task,
+  TaskContext,
+  deadQueueOf,
+  lostQueueOf,
+  type AppOptions,
+  type Outbox,
+  type TaskClass,
+} from '@lovage/core';
 import { TcpProxy } from '../../../test/support/tcp-proxy.js';
 import { Gated } from '../test/gated-task.js';
 import { Rig, messageOf } from '../test/rig.js';
+import { Relay } from './relay/relay.js';
 import type { WorkerOptions } from './worker-options.js';
 
 jest.setTimeout(30_000);
@@ -23,18 +32,40 @@ class Divide {
   }
 }
 
+@Task({ name: 'flaky', retry: { max: 2, backoff: 50, jitter: false } })
+class Flaky {
+  run(failures: number): string {
+    if (TaskContext.current().retries < failures) throw new RangeError('not yet');
+    return 'done';
+  }
+}
+
+@Task({ name: 'asks' })
+class Asks {
+  run(): string {
+    const context = TaskContext.current();
+    if (context.retries === 0) context.retry({ countdown: 0 });
+    return 'there';
+  }
+}
+
 const schema = `worker_${randomBytes(6).toString('hex')}`;
 const rigs: Rig[] = [];
 let broker: ChannelModel;
 let queue: string;
 
 function rigOf(
-  options: { readonly app?: AppOptions; readonly worker?: WorkerOptions; readonly resultsUrl?: string } = {},
+  options: {
+    readonly app?: AppOptions;
+    readonly worker?: WorkerOptions;
+    readonly resultsUrl?: string;
+    readonly tasks?: readonly TaskClass[];
+  } = {},
 ): Rig {
   const results = { url: options.resultsUrl ?? serverUrl('LOVAGE_RESULTS'), schema };
   const app = { broker: serverUrl('LOVAGE_BROKER'), results, defaultQueue: queue, ...options.app };
   const rig = new Rig({
-    tasks: [Divide, Gated],
+    tasks: options.tasks ?? [Divide, Gated, Flaky, Asks],
     app,
     ...(options.worker === undefined ? {} : { worker: options.worker }),
   });
@@ -59,6 +90,10 @@ async function recordOf(rig: Rig, id: string) {
 /** Declares the queue, without a worker. */
 async function declare(rig: Rig): Promise<void> {
   await (await rig.transport()).declare([{ name: queue, type: 'quorum', maxPriority: null, declare: true }]);
+}
+
+async function outboxOf(rig: Rig): Promise<Outbox> {
+  return (await rig.app.connectResults())?.capabilities.outbox as Outbox;
 }
 
 beforeAll(async () => {
@@ -232,6 +267,127 @@ describe('a worker on RabbitMQ and PostgreSQL', () => {
       Gated.run(0).gate.resolve('once');
       await rig.seen('task:succeeded');
       expect(Gated.runs).toHaveLength(1);
+      await rig.worker.stop();
+      await holds(rig, queue, 0);
+    } finally {
+      await rig.stop();
+      await proxy.stop();
+    }
+  });
+});
+
+describe('the outbox of PostgreSQL', () => {
+  it('brings back what failed, until it succeeds or there are no more retries', async () => {
+    const rig = rigOf();
+    await rig.worker.start();
+    const results = await rig.app.task(Flaky).delayMany([[1], [2], [3]]);
+    await rig.seen('task:failed');
+    await rig.seen('task:succeeded', 2);
+    const records = await Promise.all(results.map(({ id }) => recordOf(rig, id)));
+    expect(records.map((record) => [record?.state, record?.retries, record?.attempt])).toEqual([
+      ['SUCCESS', 1, 1],
+      ['SUCCESS', 2, 2],
+      ['FAILURE', 2, 2],
+    ]);
+    expect(rig.of('task:retried')).toHaveLength(5);
+    await rig.worker.stop();
+    await holds(rig, queue, 0);
+    await expect((await outboxOf(rig)).claim(10)).resolves.toMatchObject({ messages: [] });
+  });
+
+  it('sends what is due now right after the commit', async () => {
+    const rig = rigOf();
+    await rig.worker.start();
+    const begun = performance.now();
+    const result = await rig.app.task(Asks).delay();
+    await expect(result.get({ timeout: '10s' })).resolves.toBe('there');
+    // A relay would have waited for the lease to end.
+    expect(performance.now() - begun).toBeLessThan(10_000);
+    await expect(recordOf(rig, result.id)).resolves.toMatchObject({ retries: 1, attempt: 1 });
+  });
+
+  it('keeps what comes too early, and sends it when it is due', async () => {
+    const rig = rigOf();
+    await rig.worker.start();
+    const eta = new Date(Date.now() + 1_500);
+    await rig.publish(messageOf('divide', { id: `early-${queue}`, queue, eta }, [1, 2]));
+    await rig.seen('task:postponed');
+    await expect(recordOf(rig, `early-${queue}`)).resolves.toMatchObject({ state: 'PENDING', scheduledAt: eta });
+    await rig.seen('task:succeeded');
+    const record = await recordOf(rig, `early-${queue}`);
+    expect(record?.startedAt?.getTime()).toBeGreaterThanOrEqual(eta.getTime());
+  });
+
+  it('keeps an unknown task for a worker that knows it', async () => {
+    const old = rigOf({ tasks: [Gated] });
+    await old.worker.start();
+    await old.publish(messageOf('divide', { id: `new-${queue}`, queue }, [1, 2]));
+    await old.seen('task:postponed');
+    await old.worker.stop();
+    const deployed = rigOf();
+    await deployed.worker.start();
+    await deployed.seen('task:succeeded');
+    await expect(recordOf(deployed, `new-${queue}`)).resolves.toMatchObject({
+      state: 'SUCCESS',
+      result: 0.5,
+      retries: 0,
+    });
+  });
+
+  it('frees a unique key when a worker takes its task', async () => {
+    const rig = rigOf();
+    const call = () =>
+      rig.app
+        .task(Gated)
+        .with({ unique: { key: queue, scope: 'queued', ttl: '1h' } })
+        .delay();
+    const first = await call();
+    expect((await call()).id).toBe(first.id);
+    await rig.worker.start();
+    await Gated.running(1);
+    expect((await call()).id).not.toBe(first.id);
+    await Gated.running(2);
+    for (const { gate } of Gated.runs) gate.resolve(1);
+    await rig.seen('task:succeeded', 2);
+  });
+
+  it('fills while the broker is away, and drains afterwards through a relay alone', async () => {
+    const proxy = await TcpProxy.start(serverUrl('LOVAGE_BROKER'));
+    const rig = rigOf({ app: { broker: { url: proxy.url, publishTimeout: '1s' } } });
+    const relay = new Relay(rig.app);
+    try {
+      await declare(rig);
+      await relay.start();
+      await proxy.refuse();
+      await rig.seen('connection:lost');
+      const calls = Array.from({ length: 1_200 }, () => [1, 2] as [number, number]);
+      await rig.app.task(Divide).with({ countdown: 1 }).delayMany(calls);
+      await rig.seen('connection:retry', 2);
+      await proxy.accept();
+      const direct = rigOf();
+      await holds(direct, queue, 1_200);
+    } finally {
+      await relay.stop();
+      await rig.stop();
+      await proxy.stop();
+    }
+  });
+
+  it('commits what failed while the database was away, and brings it back', async () => {
+    const proxy = await TcpProxy.start(serverUrl('LOVAGE_RESULTS'));
+    const rig = rigOf({ resultsUrl: proxy.url });
+    try {
+      await rig.worker.start();
+      await proxy.refuse();
+      const ids = ['a', 'b', 'c'].map((id) => `${id}-${queue}`);
+      await rig.publish(...ids.map((id) => messageOf('flaky', { id, queue }, [1])));
+      await rig.seen('warning');
+      expect(rig.of('task:retried')).toEqual([]);
+      await proxy.accept();
+      await rig.seen('task:succeeded', 3);
+      for (const id of ids) {
+        await expect(recordOf(rig, id)).resolves.toMatchObject({ state: 'SUCCESS', retries: 1, attempt: 1 });
+      }
       await rig.worker.stop();
       await holds(rig, queue, 0);
     } finally {

@@ -75,14 +75,14 @@ export class Relay {
     const settings = await this.#app.settings();
     const results = resultsText(settings);
     if (results === null) throw resultsNotConfigured('a relay sends what is in the outbox, beside the results');
+    const outbox = outboxOf(await this.#app.resultBackend());
     const { retryForMs } = this.#options;
-    const [transport, backend] = await Promise.all([
+    const [transport] = await Promise.all([
       this.#app.connectBroker({ retryForMs: retryForMs ?? settings.broker.connectRetryForMs }),
       this.#app.connectResults({ retryForMs: retryForMs ?? settings.results?.connectRetryForMs ?? 0 }),
     ]);
     this.#assertNotStopping();
     const { events, runtime } = this.#app;
-    const outbox = outboxOf(backend);
     const spec = (queue: string) => queueSpec(settings, queue);
     const dispatcher = new Dispatcher({ outbox, transport, queueSpec: spec, events });
     this.#relay = new OutboxRelay({ outbox, dispatcher, clock: new Clock(runtime), events, runtime });
