@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, type Socket, createServer } from 'node:net';
+import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
 import { inspect } from 'node:util';
 import type { ResultBackend, ResultsSettings } from '@lovage/core';
 import { Pool } from 'pg';
@@ -105,6 +105,63 @@ describe('connections to PostgreSQL', () => {
     expect(performance.now() - stoppedAt).toBeLessThan(1_000);
     socket.destroy();
     silent.close();
+  });
+
+  it('gives a server that connects and then never answers five seconds to tell the schema', async () => {
+    const proxy = await StallingProxy.start();
+    const backend = schema.backend({ url: proxy.url });
+    await backend.capabilities.schema?.status();
+    proxy.stall();
+    const startedAt = performance.now();
+    await expect(backend.start({ retryForMs: 0 })).rejects.toMatchObject({ code: 'LOVAGE_RESULTS_UNAVAILABLE' });
+    expect(performance.now() - startedAt).toBeLessThan(8_000);
+    await backend.stop();
+    proxy.stop();
+  }, 15_000);
+
+  it('stops within moments though a commit is under way that is never answered', async () => {
+    const proxy = await StallingProxy.start();
+    const backend = await schema.started({ url: proxy.url });
+    proxy.stall();
+    const committing = backend.commit([completion(recordWrite())]).catch((thrown: unknown) => thrown);
+    const stoppedAt = performance.now();
+    await backend.stop();
+    expect(performance.now() - stoppedAt).toBeLessThan(6_000);
+    expect(await committing).toMatchObject({ code: 'LOVAGE_RESULTS_UNAVAILABLE' });
+    proxy.stop();
+  }, 15_000);
+
+  it('stops after the commit that is under way', async () => {
+    const backend = await schema.started();
+    const records = Array.from({ length: 500 }, () => recordWrite());
+    const committing = backend.commit(records.map((record) => completion(record)));
+    await backend.stop();
+    expect(new Set(await committing)).toEqual(new Set(['applied']));
+  });
+
+  it('does not try again what is wrong with the URL', async () => {
+    const backend = schema.backend({ url: 'postgres://u:50%ff@h/x' });
+    const startedAt = performance.now();
+    await expect(backend.start({ retryForMs: 60_000 })).rejects.toMatchObject({ code: 'LOVAGE_CONFIG' });
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+
+  it.each([true, false])('with results.prepare %p limits what its sessions wait for: %p', async (prepare) => {
+    const backend = await schema.started({ prepare }, { ...new RecordedEvents().context, name: `limits-${prepare}` });
+    const blocker = new Pool({ connectionString: serverUrl(), max: 1 });
+    const client = await blocker.connect();
+    await client.query(`BEGIN; LOCK TABLE ${schema.name}.task_results IN ACCESS EXCLUSIVE MODE`);
+    const found = backend.find({}).then(
+      () => 'found',
+      (error: unknown) => (error as { code: string }).code,
+    );
+    const blocked = `SELECT FROM pg_stat_activity WHERE application_name = 'lovage limits-${prepare}' AND wait_event_type = 'Lock'`;
+    await until('a blocked query', async () => (await schema.sql(blocked)).length === 1);
+    if (prepare) await until('its end', async () => (await schema.sql(blocked)).length === 0);
+    await client.query('ROLLBACK');
+    client.release();
+    await blocker.end();
+    expect(await found).toBe(prepare ? 'LOVAGE_RESULTS_UNAVAILABLE' : 'found');
   });
 
   it('says when it is connected, and refuses work once stopped', async () => {
@@ -237,3 +294,50 @@ describe('connections to PostgreSQL', () => {
     );
   }
 });
+
+/** Stands before the server, and can fall silent: connections stay open, and nothing comes through. */
+class StallingProxy {
+  readonly url: string;
+  readonly #server: Server;
+  readonly #sockets: Set<Socket>;
+
+  private constructor(server: Server, sockets: Set<Socket>) {
+    this.#server = server;
+    this.#sockets = sockets;
+    const { port } = server.address() as AddressInfo;
+    const url = new URL(serverUrl());
+    url.host = `127.0.0.1:${port}`;
+    this.url = url.toString();
+  }
+
+  static async start(): Promise<StallingProxy> {
+    const { hostname, port } = new URL(serverUrl());
+    const sockets = new Set<Socket>();
+    const server = createServer((near) => {
+      const far = connect({ host: hostname, port: Number(port) });
+      for (const [socket, other] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        sockets.add(socket);
+        socket.on('error', () => {});
+        socket.on('close', () => other.destroy());
+        socket.pipe(other);
+      }
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return new StallingProxy(server, sockets);
+  }
+
+  stall(): void {
+    for (const socket of this.#sockets) {
+      socket.unpipe();
+      socket.resume().on('data', () => {});
+    }
+  }
+
+  stop(): void {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
+  }
+}

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type RecordWrite, type ResultBackend, isLovageError } from '@lovage/core';
+import { type Completion, type RecordWrite, type ResultBackend, isLovageError } from '@lovage/core';
+import { Client } from 'pg';
+import { outboxCall, outboxMessage, outboxOf } from '../../test/outbox-support.js';
 import { TestSchema, completion, recordWrite } from '../../test/support.js';
+import { recordBatches } from './record-batches.js';
 
 describe('commits to PostgreSQL', () => {
   const schema = new TestSchema();
@@ -82,6 +85,41 @@ describe('commits to PostgreSQL', () => {
     }
     await other.stop(); // a session adds its counts when it ends
     expect(await deadlocks()).toBe(before);
+  });
+
+  it('answers a record that an open transaction holds alone, and settles its neighbours meanwhile', async () => {
+    const client = new Client({ connectionString: schema.url });
+    await client.connect();
+    const held = outboxCall();
+    await client.query('BEGIN');
+    await outboxOf(backend).enqueue([held], { tx: client });
+    const records = Array.from({ length: 256 }, (_, index) => recordWrite(index === 77 ? { id: held.taskId } : {}));
+    const startedAt = performance.now();
+    const results = await backend.commit(records.map((record) => completion(record)));
+    // Two seconds for the batch, and moments for each half of it.
+    expect(performance.now() - startedAt).toBeLessThan(6_000);
+    expect(results[77]).toMatchObject({
+      code: 'LOVAGE_RESULTS_UNAVAILABLE',
+      message: expect.stringContaining(held.taskId) as string,
+    });
+    expect(results.filter((result) => result === 'applied')).toHaveLength(255);
+    await client.query('COMMIT');
+    await client.end();
+    expect(await backend.commit([completion(recordWrite({ id: held.taskId }))])).toEqual(['applied']);
+  });
+
+  it('puts follow-ups of 8 MB into statements of their own, and refuses one that is too large', async () => {
+    const { message } = outboxMessage();
+    const causing = (bytes: number): Completion => {
+      const followUp = outboxMessage({ message: { ...message, body: Buffer.alloc(bytes, 0x20) } });
+      return completion(recordWrite(), { followUps: [followUp] });
+    };
+    const megabyte = 2 ** 20;
+    const batches = recordBatches([causing(5 * megabyte), causing(5 * megabyte), causing(1), causing(9 * megabyte)]);
+    expect(batches.map(({ length }) => length).sort()).toEqual([1, 1, 2].sort());
+    const results = await backend.commit([causing(256 * megabyte), causing(1)]);
+    expect(isLovageError(results[0], 'LOVAGE_RESULT_NOT_STORABLE')).toBe(true);
+    expect(results[1]).toBe('applied');
   });
 
   it('is read by the queries of docs/reference/tables.md', async () => {

@@ -1,5 +1,6 @@
 import { type ResultBackend, type TaskRecord, systemRuntime } from '@lovage/core';
 import { Client, Pool } from 'pg';
+import { outboxCall, outboxOf } from '../../test/outbox-support.js';
 import { RecordedEvents, TestSchema, completion, recordWrite, serverUrl, until } from '../../test/support.js';
 import { replyChannelOf, wokenIds } from './reply-channel.js';
 
@@ -112,6 +113,62 @@ describe('waiting for results', () => {
     expect(backend.replyChannel).toBeNull();
     expect(events.of('warning')).toHaveLength(1);
   }, 15_000);
+
+  it('says once that it polls where the URL to listen at is wrong, and does not try again', async () => {
+    const events = new RecordedEvents();
+    const backend = await schema.started({ listenUrl: 'postgres://u:50%ff@h/x' }, events.context);
+    const warned = events.next('warning');
+    const record = recordWrite();
+    const waited = wait(backend, record.id);
+    expect(await warned).toMatchObject({ error: { code: 'LOVAGE_CONFIG' } });
+    await worker.commit([completion(record)]);
+    expect(await waited).toMatchObject({ id: record.id });
+    expect(events.of('warning')).toHaveLength(1);
+  });
+
+  it('listens for results and the outbox over one connection, and only for what is followed', async () => {
+    const { context } = new RecordedEvents();
+    const backend = await schema.started({}, { ...context, name: 'both' });
+    const outbox = outboxOf(backend);
+    let wakes = 0;
+    const watches = [outbox.watch(() => (wakes += 1)), outbox.watch(() => (wakes += 1))];
+    await until('listening', () => wakes === 2);
+    expect(backend.replyChannel).toBeNull();
+    await listening(backend);
+    expect(await listeners('both')).toHaveLength(1);
+    await outboxOf(worker).enqueue([outboxCall()]);
+    await until('a wake of both', () => wakes === 4);
+    await watches[0]?.stop();
+    await watches[0]?.stop();
+    await outboxOf(worker).enqueue([outboxCall()]);
+    await until('a wake of the other', () => wakes === 5);
+    await watches[1]?.stop();
+    await outboxOf(worker).enqueue([outboxCall()]);
+    await listening(backend);
+    expect(wakes).toBe(5);
+  });
+
+  it('wakes who watches once the connection is back: it may have missed something', async () => {
+    const { context } = new RecordedEvents();
+    const backend = await schema.started({}, { ...context, name: 'watch-loss' });
+    let wakes = 0;
+    outboxOf(backend).watch(() => (wakes += 1));
+    await until('listening', () => wakes === 1);
+    await schema.sql('SELECT pg_terminate_backend($1)', await listeners('watch-loss'));
+    await until('a wake after the loss', () => wakes === 2);
+  });
+
+  it('watches nothing with a pool handed in, without a word', async () => {
+    const pool = new Pool({ connectionString: serverUrl(), max: 1 });
+    const events = new RecordedEvents();
+    const backend = await schema.started({ pool, url: '' }, events.context);
+    const watch = outboxOf(backend).watch(() => {});
+    await outboxOf(backend).enqueue([outboxCall()]);
+    await watch.stop();
+    await backend.stop();
+    await pool.end();
+    expect(events.of('warning')).toEqual([]);
+  });
 
   it('polls with a pool handed in, and is woken where listenUrl stands beside it', async () => {
     const pool = new Pool({ connectionString: serverUrl(), max: 1 });

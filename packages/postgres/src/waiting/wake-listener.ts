@@ -93,10 +93,13 @@ export class WakeListener {
         await connection.lost;
       } catch (error) {
         if (signal.aborted) return;
-        this.#warn(
-          'the connection that listens for results and the outbox is lost: polling until it is back',
-          databaseError(error, this.#options.url),
-        );
+        const coded = databaseError(error, this.#options.url);
+        if (coded.code === 'LOVAGE_CONFIG') {
+          this.#works = false;
+          this.#warn('nothing can listen at results.listenUrl, so results and the outbox are polled', coded);
+          return;
+        }
+        this.#warn('the connection that listens for results and the outbox is lost: polling until it is back', coded);
         failures += 1;
         await delay(backoffDelay(failures, RECONNECT, runtime), undefined, { signal }).catch(() => undefined);
       } finally {
