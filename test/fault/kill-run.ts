@@ -1,0 +1,315 @@
+import { eventually } from '../support/eventually.js';
+import type { WorkerOrder, WorkerWord } from './assignment.js';
+import { FAULT_POINTS, type FaultPlan, type FaultPoint } from './fault-point.js';
+import type { Hand, Hands } from './hand.js';
+import { Random } from './random.js';
+import type { Ground, Scene } from './scene.js';
+import { Caller, type Expected } from './wave.js';
+
+export type WorkerHands = Hands<WorkerOrder, WorkerWord>;
+type WorkerHand = Hand<WorkerOrder, WorkerWord>;
+
+export interface KillRunOptions {
+  readonly ground: Ground;
+  readonly workers: WorkerHands;
+  readonly seed: number;
+  /** Where the workers die, one after another; default: the seed says. */
+  readonly points?: readonly FaultPoint[];
+}
+
+/** What one run came to. */
+export interface KillRun {
+  readonly seed: number;
+  /** Where workers died. */
+  readonly kills: readonly FaultPoint[];
+  /** Where they were to die and nothing came. */
+  readonly missed: readonly FaultPoint[];
+  readonly tasks: number;
+  readonly executions: number;
+  /** Executions beyond one for each attempt: of what was in flight at a kill. */
+  readonly extra: number;
+  /** Rows of the outbox that dead workers left to a relay. */
+  readonly leftBehind: number;
+  /** Rows that were written to the outbox, all in all. */
+  readonly caused: number;
+  readonly ms: number;
+  /** What is not as promised; empty: nothing. */
+  readonly violations: readonly string[];
+}
+
+const CONCURRENCY = 10;
+const PREFETCH = 20;
+/** A worker that has not come to its end by then does not come to it. */
+const DRAIN_MS = 45_000;
+
+/** Kills workers at fault points while they work, then lets one drain and counts. */
+export async function killRun({ ground, workers, seed, points }: KillRunOptions): Promise<KillRun> {
+  const started = performance.now();
+  const random = new Random(seed);
+  const scene = await ground.scene();
+  const run = new Run(scene, workers, random);
+  try {
+    const plans = (points ?? drawPoints(random)).map((point) => planOf(point, random, points !== undefined));
+    for (const plan of plans) await run.live(plan);
+    await run.live(null);
+    return { seed, ...(await run.report()), ms: performance.now() - started };
+  } finally {
+    await scene.close();
+  }
+}
+
+function drawPoints(random: Random): readonly FaultPoint[] {
+  return Array.from({ length: 2 + random.below(4) }, () => random.pick(FAULT_POINTS));
+}
+
+function planOf(point: FaultPoint, random: Random, first: boolean): FaultPlan {
+  // A wave has few calls of these.
+  const most = /call|release/.test(point) ? 2 : 5;
+  return { point, nth: first ? 1 : 1 + Math.floor(random.next() ** 2 * most), turns: random.below(60) };
+}
+
+interface Snapshot {
+  readonly pid: number;
+  /** How many workers lived before the next one. */
+  readonly lives: number;
+  /** How far each task had come when that worker was dead. */
+  readonly records: ReadonlyMap<string, { readonly state: string; readonly attempt: number }>;
+}
+
+class Run {
+  readonly #scene: Scene;
+  readonly #workers: WorkerHands;
+  readonly #caller: Caller;
+  readonly #expected: Expected[] = [];
+  readonly #violations: string[] = [];
+  readonly #kills: FaultPoint[] = [];
+  readonly #missed: FaultPoint[] = [];
+  readonly #deaths: Snapshot[] = [];
+  readonly #lives: number[] = [];
+  #leftBehind = 0;
+
+  constructor(scene: Scene, workers: WorkerHands, random: Random) {
+    this.#scene = scene;
+    this.#workers = workers;
+    this.#caller = new Caller(scene.app, scene.place.queue, random);
+  }
+
+  /** Lets one worker live until it dies of its plan, or has nothing more to do. */
+  async live(plan: FaultPlan | null): Promise<void> {
+    const worker = this.#workers.take();
+    this.#lives.push(worker.pid);
+    worker.order({
+      kind: 'assign',
+      ...this.#scene.place,
+      concurrency: CONCURRENCY,
+      prefetch: PREFETCH,
+      ledger: true,
+      plan,
+    });
+    // The last worker is only there to drain.
+    if (plan !== null) this.#expected.push(...(await this.#caller.wave(8)));
+    const isDone = await this.#drained(worker, plan);
+    for (const word of worker.words)
+      if (word.kind === 'violation') this.#violations.push(`${plan?.point ?? 'drain'}: ${word.violation}`);
+    if (worker.end?.signal === 'SIGKILL' && plan !== null) {
+      this.#kills.push(plan.point);
+      this.#deaths.push({ pid: worker.pid, lives: this.#lives.length, records: await this.#records() });
+      this.#leftBehind += await this.#scene.endLeases();
+      return;
+    }
+    if (plan !== null) this.#missed.push(plan.point);
+    if (worker.end !== null || !isDone) {
+      const how = worker.end === null ? 'did not come to its end' : `ended with ${JSON.stringify(worker.end)}`;
+      this.#violations.push(`${plan?.point ?? 'drain'}: the worker ${how} ${worker.errors}`);
+      await worker.kill();
+      return;
+    }
+    worker.order({ kind: 'stop' });
+    const end = await worker.ended;
+    // On its way out it may reach its point after all.
+    if (end.code !== 0 && plan === null)
+      this.#violations.push(`the worker stopped with ${JSON.stringify(end)} ${worker.errors}`);
+  }
+
+  async report(): Promise<Omit<KillRun, 'seed' | 'ms'>> {
+    await this.#checkRecords();
+    await this.#checkCauses();
+    const { executions, extra } = await this.#checkExecutions();
+    await this.#checkRemains();
+    return {
+      kills: this.#kills,
+      missed: this.#missed,
+      tasks: this.#expected.length,
+      executions,
+      extra,
+      leftBehind: this.#leftBehind,
+      caused: await this.#scene.count('FROM caused'),
+      violations: this.#violations,
+    };
+  }
+
+  /** Resolves with true once nothing is left to be done, or with false when the worker has ended or time is up. */
+  async #drained(worker: WorkerHand, plan: FaultPlan | null): Promise<boolean> {
+    let isDone = false;
+    await eventually(
+      async () => {
+        if (worker.end !== null) return;
+        const open = await this.#open();
+        if (open.length > 0) throw new Error(open.join('; '));
+        isDone = true;
+      },
+      { timeoutMs: DRAIN_MS },
+    ).catch((error: unknown) => {
+      this.#violations.push(`${plan?.point ?? 'drain'}: not drained: ${String(error)}`);
+    });
+    return isDone;
+  }
+
+  /** What is still to be done. */
+  async #open(): Promise<readonly string[]> {
+    const records = await this.#records();
+    const ran = await this.#ran();
+    const outbox = await this.#scene.count('FROM outbox');
+    const [waiting] = await this.#scene.waiting();
+    const open: string[] = [];
+    for (const { id, kind, states, attempt, requeue } of this.#expected) {
+      const record = records.get(id);
+      if (requeue && record?.state === 'FAILURE' && record.attempt === 0) await this.#requeue(id);
+      const isOver =
+        states.length === 0 ? ran.has(id) : FINAL.has(record?.state ?? '') && (!requeue || record?.attempt === attempt);
+      if (!isOver) open.push(`${kind} ${id} is ${record?.state ?? 'unknown'} at attempt ${record?.attempt}`);
+    }
+    if (outbox > 0) open.push(`${outbox} rows in the outbox`);
+    if (waiting !== 0) open.push(`${waiting} messages in the queue`);
+    return open;
+  }
+
+  /** By hand, while workers die. */
+  async #requeue(id: string): Promise<void> {
+    await this.#scene.app.requeue(id);
+  }
+
+  async #records(): Promise<Snapshot['records']> {
+    const { rows } = await this.#scene.db.query<{ id: string; state: string; attempt: number }>(
+      'SELECT id, state, attempt FROM task_results',
+    );
+    return new Map(rows.map(({ id, ...record }) => [id, record]));
+  }
+
+  async #ran(): Promise<ReadonlySet<string>> {
+    const { rows } = await this.#scene.db.query<{ task_id: string }>('SELECT DISTINCT task_id FROM ledger');
+    return new Set(rows.map(({ task_id }) => task_id));
+  }
+
+  /** Every task has exactly one record, in its right final state, with the right number of retries. */
+  async #checkRecords(): Promise<void> {
+    const { rows } = await this.#scene.db.query<Row>(
+      `SELECT id, state, attempt, retries, coalesce(jsonb_array_length(history), 0) AS ends, error->>'message' AS error, finished_at IS NOT NULL AS finished FROM task_results`,
+    );
+    const records = new Map(rows.map((row) => [row.id, row]));
+    for (const { id, kind, states, attempt, retries, requeue } of this.#expected) {
+      const record = records.get(id);
+      records.delete(id);
+      const isRight =
+        record === undefined
+          ? states.length === 0
+          : states.includes(record.state) &&
+            record.finished &&
+            (attempt === null || record.attempt === attempt) &&
+            record.retries === retries &&
+            record.ends === (requeue ? 1 : 0);
+      if (!isRight)
+        this.#violations.push(
+          `${kind} ${id}: expected ${states.join(' or ') || 'no record'}, attempt ${attempt}, retries ${retries}, got ${JSON.stringify(record)}`,
+        );
+    }
+    for (const record of records.values())
+      this.#violations.push(`a record that nobody caused: ${JSON.stringify(record)}`);
+  }
+
+  /** Every row of the outbox was caused once. */
+  async #checkCauses(): Promise<void> {
+    const { rows } = await this.#scene.db.query<{ task_id: string; attempt: number; rows: number }>(
+      'SELECT task_id, attempt, count(*)::int AS rows FROM caused GROUP BY task_id, attempt',
+    );
+    const attempts = new Map<string, number[]>();
+    for (const { task_id, attempt, rows: count } of rows) {
+      if (count > 1) this.#violations.push(`attempt ${attempt} of ${task_id} was caused ${count} times`);
+      attempts.set(task_id, [...(attempts.get(task_id) ?? []), attempt]);
+    }
+    for (const { id, kind, caused } of this.#expected) {
+      if (caused === null) continue;
+      const found = (attempts.get(id) ?? []).sort((a, b) => a - b);
+      if (found.join() !== caused.join())
+        this.#violations.push(`${kind} ${id}: expected rows for attempts ${caused.join()}, got ${found.join()}`);
+    }
+  }
+
+  /** Every attempt ran; more than once only where a worker died that held it, and never once its end was committed. */
+  async #checkExecutions(): Promise<{ readonly executions: number; readonly extra: number }> {
+    const { rows } = await this.#scene.db.query<{ task_id: string; attempt: number; pid: number }>(
+      'SELECT task_id, attempt, pid FROM ledger ORDER BY n',
+    );
+    const kinds = new Map(this.#expected.map((expected) => [expected.id, expected]));
+    const pids = new Map<string, number[]>();
+    for (const { task_id, attempt, pid } of rows) {
+      const key = `${task_id} ${attempt}`;
+      pids.set(key, [...(pids.get(key) ?? []), pid]);
+      const known = this.#deaths.find(({ lives, records }) => {
+        if (this.#lives.indexOf(pid) < lives) return false;
+        const record = records.get(task_id);
+        return (
+          record !== undefined && (record.attempt > attempt || (record.attempt === attempt && FINAL.has(record.state)))
+        );
+      });
+      if (known !== undefined)
+        this.#violations.push(`${kinds.get(task_id)?.kind} ${key} ran again in ${pid}, though its end was committed`);
+    }
+    for (const { id, kind, runs } of this.#expected) {
+      for (const attempt of runs)
+        if (!pids.has(`${id} ${attempt}`)) this.#violations.push(`${kind} ${id}: attempt ${attempt} never ran`);
+    }
+    const killed = new Set(this.#deaths.map(({ pid }) => pid));
+    const lost = new Map<number, number>();
+    for (const [key, runs] of pids) {
+      if (new Set(runs).size < runs.length) this.#violations.push(`${key} ran twice in one worker: ${runs.join()}`);
+      for (const pid of runs.slice(0, -1)) {
+        if (!killed.has(pid)) this.#violations.push(`${key} ran again, though ${pid}, which ran it, was not killed`);
+        lost.set(pid, (lost.get(pid) ?? 0) + 1);
+      }
+    }
+    for (const [pid, count] of lost)
+      if (count > PREFETCH) this.#violations.push(`${count} tasks ran again for the death of ${pid}`);
+    return { executions: rows.length, extra: rows.length - pids.size };
+  }
+
+  /** Nothing is left anywhere. */
+  async #checkRemains(): Promise<void> {
+    const [queue, lost, dead] = await this.#scene.waiting();
+    const outbox = await this.#scene.count('FROM outbox');
+    const remains = { queue, lost, dead, outbox };
+    if (Object.values(remains).some((count) => count !== 0))
+      this.#violations.push(`left behind: ${JSON.stringify(remains)}`);
+    const { rows } = await this.#scene.db.query<{ task_id: string; scope: string; free: boolean }>(
+      'SELECT task_id, scope, expires_at <= now() AS free FROM unique_keys',
+    );
+    const finished = this.#expected.filter(({ kind }) => kind === 'unique-finished').map(({ id }) => id);
+    for (const { task_id, scope } of rows)
+      if (scope !== 'finished' || !finished.includes(task_id))
+        this.#violations.push(`a unique key of scope ${scope} that should be free is held by ${task_id}`);
+    const holders = new Set(rows.map(({ task_id }) => task_id));
+    for (const id of finished)
+      if (!holders.has(id)) this.#violations.push(`the unique key of ${id} should be held for an hour, and is free`);
+  }
+}
+
+interface Row {
+  readonly id: string;
+  readonly state: string;
+  readonly attempt: number;
+  readonly retries: number;
+  readonly ends: number;
+  readonly finished: boolean;
+}
+
+const FINAL: ReadonlySet<string> = new Set(['SUCCESS', 'FAILURE', 'REVOKED']);

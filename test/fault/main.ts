@@ -1,0 +1,107 @@
+/** npm run test:fault [-- --runs 200 --seed 1]: kills workers, callers and servers at random moments and counts what came of it. */
+import { parseArgs } from 'node:util';
+import { enqueueRun } from './enqueue-run.js';
+import { Hands } from './hand.js';
+import { type KillRun, type WorkerHands, killRun } from './kill-run.js';
+import { brokerOutage, resultsOutage } from './outage-run.js';
+import { killReport, table } from './report.js';
+import { Ground } from './scene.js';
+
+const { values } = parseArgs({
+  options: {
+    /** Runs with workers that are killed. */
+    runs: { type: 'string', default: '200' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    /** Runs at the same time. */
+    lanes: { type: 'string', default: '3' },
+    /** Transactions of callers that are killed. */
+    transactions: { type: 'string', default: '1000' },
+    /** Seconds that a server is away. */
+    outage: { type: 'string', default: '30' },
+  },
+});
+const RUNS = Number(values.runs);
+const SEED = Number(values.seed);
+const LANES = Number(values.lanes);
+const TRANSACTIONS = Number(values.transactions);
+const OUTAGE_MS = Number(values.outage) * 1_000;
+
+void main().catch((error: unknown) => {
+  console.error(error);
+  process.exitCode = 1;
+});
+
+async function main(): Promise<void> {
+  const started = performance.now();
+  console.log(`${RUNS} runs, seeds from ${SEED} on; one of them alone:`);
+  console.log('  npm run test:fault -- --runs 1 --seed SEED --transactions 0 --outage 0');
+  const ground = await Ground.open();
+  const workers: WorkerHands = new Hands('worker.ts', LANES);
+  const violations: string[] = [];
+  try {
+    const runs = await kills(ground, workers);
+    if (RUNS > 0) console.log(`\n${killReport(runs)}\n`);
+    for (const run of runs) violations.push(...run.violations.map((violation) => `seed ${run.seed}: ${violation}`));
+    if (TRANSACTIONS > 0) {
+      const run = await enqueueRun({ ground, workers, seed: SEED, transactions: TRANSACTIONS });
+      violations.push(...run.violations);
+      const head = ['transactions', 'callers killed', 'committed', 'seconds', 'violations'];
+      console.log(`${table(head, [[run.begun, run.kills, run.committed, seconds(run.ms), run.violations.length]])}\n`);
+    }
+    if (OUTAGE_MS > 0) violations.push(...(await outages(ground, workers)));
+  } finally {
+    await workers.close();
+    await ground.close();
+  }
+  for (const violation of violations) console.log(`VIOLATION: ${violation}`);
+  console.log(`${violations.length} violations, ${seconds(performance.now() - started)} s`);
+  if (violations.length > 0) process.exitCode = 1;
+}
+
+async function kills(ground: Ground, workers: WorkerHands): Promise<readonly KillRun[]> {
+  const runs: KillRun[] = [];
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < RUNS) {
+      const run = await killRun({ ground, workers, seed: SEED + next++ });
+      runs.push(run);
+      const { seed, tasks, extra, violations, ms } = run;
+      const deaths = run.kills.join(', ') || 'nothing';
+      console.log(
+        `seed ${seed}: ${tasks} tasks, killed at ${deaths}; ${extra} ran again, ${violations.length} violations, ${seconds(ms)} s`,
+      );
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  return runs;
+}
+
+async function outages(ground: Ground, workers: WorkerHands): Promise<readonly string[]> {
+  const results = await resultsOutage({ ground, workers, outageMs: OUTAGE_MS });
+  const { before, during } = results;
+  console.log(
+    table(
+      ['PostgreSQL away', 'tasks', 'prefetch', 'held', 'failed commits', 'MB before', 'MB at the end', 's to recover'],
+      [
+        [
+          `${seconds(OUTAGE_MS)} s`,
+          results.tasks,
+          results.prefetch,
+          during.delivered - during.acknowledged,
+          during.resultsFailed,
+          before.rssMb.toFixed(0),
+          during.rssMb.toFixed(0),
+          seconds(results.recoveryMs),
+        ],
+      ],
+    ),
+  );
+  const broker = await brokerOutage({ ground, workers, outageMs: OUTAGE_MS });
+  const head = ['RabbitMQ away', 'rows in the outbox', 'tasks', 's to drain'];
+  console.log(`\n${table(head, [[`${seconds(OUTAGE_MS)} s`, broker.rows, broker.tasks, seconds(broker.drainMs)]])}\n`);
+  return [...results.violations, ...broker.violations];
+}
+
+function seconds(ms: number): string {
+  return (ms / 1_000).toFixed(1);
+}
