@@ -22,8 +22,8 @@ export interface OutboxRelayOptions {
   readonly runtime: Runtime;
 }
 
-/** Batches that are being published while the next is claimed. */
-const LANES = 2;
+/** Batches that are under way at most: two are published while the next is claimed. */
+const LANES = 3;
 /** Rows of one claim; the outbox sees to it that they are not too large together. */
 const LIMIT = 500;
 /** Between two claims of an idle relay. */
