@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Completion, type RecordWrite, type ResultBackend, isLovageError } from '@lovage/core';
 import { Client } from 'pg';
-import { outboxCall, outboxMessage, outboxOf } from '../../test/outbox-support.js';
+import { outboxCall, outboxMessage, outboxOf, uniqueClaim } from '../../test/outbox-support.js';
 import { TestSchema, completion, recordWrite } from '../../test/support.js';
 import { recordBatches } from './record-batches.js';
 
@@ -137,7 +137,9 @@ describe('commits to PostgreSQL', () => {
     const queries = [...page.matchAll(/^```sql\n(.*?)^```/gms)].map(([, sql = '']) =>
       sql.replaceAll('lovage.', `${schema.name}.`),
     );
-    const [failures, durations, line] = queries.map((sql) => sql.replace(/'01931f6e[^']*'/, `'${record.rootId}'`));
+    const [failures, durations, line, scheduled, depth, held] = queries.map((sql) =>
+      sql.replace(/'01931f6e[^']*'/, `'${record.rootId}'`),
+    );
     expect(await schema.sql(failures ?? '')).toContainEqual(
       expect.objectContaining({ id: record.id, args: [1, 0], type: 'RangeError' }),
     );
@@ -146,17 +148,30 @@ describe('commits to PostgreSQL', () => {
     );
     expect(divide).toMatchObject({ runs: '1', failures: '1', median: { seconds: 2 } });
     expect(await schema.sql(line ?? '')).toMatchObject([{ id: record.id, state: 'FAILURE' }]);
+
+    await schema.sql('TRUNCATE outbox, unique_keys');
+    const later = outboxCall({ due: { inMs: 3_600_000 }, unique: uniqueClaim() });
+    await outboxOf(backend).enqueue([later, outboxCall({ due: { at: new Date(0) } }), outboxCall()]);
+    expect(await schema.sql(scheduled ?? '')).toMatchObject([{ retries: 0 }, { task_id: later.taskId, args: '[1,2]' }]);
+    expect(await schema.sql(depth ?? '')).toMatchObject([{ later: '1', due: '2' }]);
+    expect(await schema.sql(held ?? '')).toMatchObject([{ task_id: later.taskId, state: 'PENDING', scope: 'running' }]);
+    expect(queries).toHaveLength(6);
   });
 
-  it('has a table with the columns of docs/reference/tables.md', async () => {
-    const page = readFileSync(join(__dirname, '..', '..', '..', '..', 'docs', 'reference', 'tables.md'), 'utf8');
-    const documented = [...page.matchAll(/^\| (`[^|]+`)\s+\| (\w+)\s+\|/gm)].flatMap(([, names = '', type]) =>
-      [...names.matchAll(/`(\w+)`/g)].map(([, name]) => ({ name, type })),
-    );
-    const columns = await schema.sql(
-      `SELECT attname AS name, replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz') AS type
-       FROM pg_attribute WHERE attrelid = 'task_results'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
-    );
-    expect(documented).toEqual(columns);
-  });
+  it.each(['task_results', 'outbox', 'unique_keys'])(
+    'has a table %s with the columns of docs/reference/tables.md',
+    async (table) => {
+      const page = readFileSync(join(__dirname, '..', '..', '..', '..', 'docs', 'reference', 'tables.md'), 'utf8');
+      const section = page.split(/^## /m).find((part) => part.startsWith(`${table}\n`)) ?? '';
+      const documented = [...section.matchAll(/^\| (`[^|]+`)\s+\| (\w+)\s+\|/gm)].flatMap(([, names = '', type]) =>
+        [...names.matchAll(/`(\w+)`/g)].map(([, name]) => ({ name, type })),
+      );
+      const columns = await schema.sql(
+        `SELECT attname AS name, replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz') AS type
+       FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
+        [table],
+      );
+      expect(documented).toEqual(columns);
+    },
+  );
 });
