@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { eventually } from '../support/eventually.js';
 import { runNode } from '../support/lovage-process.js';
 import { type PageProject, openPage, projectsFolder, writePage } from './how-to-page.js';
 
@@ -56,7 +57,11 @@ describe('the examples of the how-to pages', () => {
   });
 
   it.each(PAGES)('%s.md does what it shows', async (page) => {
-    await (await open(page)).follow();
+    const { database, follow } = await open(page);
+    await follow();
+    // Whatever it has sent has left the outbox, but for what is due after it.
+    const left = 'SELECT task_id FROM lovage.outbox WHERE eta IS NULL OR eta < now()';
+    await eventually(async () => expect((await database.query(left)).rows).toEqual([]));
   });
 
   it.each(Object.entries(RECIPES))(
