@@ -23,7 +23,10 @@ export type Run = (statement: Statement, values: readonly unknown[]) => Promise<
 /** A connection that takes a statement and never answers counts as lost after this. */
 const QUERY_TIMEOUT_MS = 30_000;
 /** Ends in the server what is given up here, and sooner what waits for somebody else's transaction. */
-const SESSION = "SET statement_timeout = '29s'; SET lock_timeout = '2s'";
+const SESSION: QueryConfig & { readonly query_timeout: number } = {
+  text: "SET statement_timeout = '29s'; SET lock_timeout = '2s'",
+  query_timeout: 5_000,
+};
 /** Of a transaction of several statements, which may well wait for another's: for a unique key. */
 const LOCK_TIMEOUT_MS = 20_000;
 const STOP_GRACE_MS = 2_000;
@@ -193,10 +196,13 @@ export class Database {
   #ownPool(): Pool {
     const { url, tls, connectTimeoutMs, poolSize, prepare } = this.#settings;
     const config = { applicationName: `lovage ${this.#context.name}`, connectTimeoutMs, tls };
-    const pool = new Pool({ ...connectionConfig(url, config), max: poolSize });
-    // Not behind a pooler, where a session's settings are anybody's. Sent before the first query; where it fails, so does that.
-    if (prepare) pool.on('connect', (client) => void client.query(SESSION).catch(() => undefined));
-    return pool;
+    return new Pool({
+      ...connectionConfig(url, config),
+      max: poolSize,
+      // Not behind a pooler, where a session's settings are anybody's.
+      // eslint-disable-next-line @typescript-eslint/no-misused-promises -- pg-pool awaits it, which its types do not say
+      ...(prepare && { onConnect: async (client) => void (await client.query(SESSION)) }),
+    });
   }
 
   #opened(): void {

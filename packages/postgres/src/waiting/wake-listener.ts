@@ -146,6 +146,7 @@ class ListenConnection {
   readonly #config: () => ClientConfig;
   readonly #onNotify: (channel: string, payload: string) => void;
   #client: Client | null = null;
+  #last: Promise<boolean> = Promise.resolve(true);
   #fail: (error: Error) => void = () => {};
   #hear: (heard: true) => void = () => {};
 
@@ -172,17 +173,25 @@ class ListenConnection {
 
   /** False: the connection failed. */
   async listen(channels: readonly string[]): Promise<boolean> {
-    try {
-      await this.#client?.query(channels.map((channel) => `LISTEN ${escapeIdentifier(channel)}`).join('; '));
-      return true;
-    } catch (error) {
-      this.#fail(error as Error);
-      return false;
-    }
+    return await this.#queue(channels.map((channel) => `LISTEN ${escapeIdentifier(channel)}`).join('; '));
   }
 
   unlisten(channel: string): void {
-    this.#client?.query(`UNLISTEN ${escapeIdentifier(channel)}`).catch((error: Error) => this.#fail(error));
+    void this.#queue(`UNLISTEN ${escapeIdentifier(channel)}`);
+  }
+
+  /** One after another, as pg wants it. Never rejects. */
+  #queue(text: string): Promise<boolean> {
+    this.#last = this.#last.then(async () => {
+      try {
+        await this.#client?.query(text);
+        return true;
+      } catch (error) {
+        this.#fail(error as Error);
+        return false;
+      }
+    });
+    return this.#last;
   }
 
   end(): void {
