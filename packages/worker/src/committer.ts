@@ -49,14 +49,13 @@ export class Committer {
   readonly #replaced = new WeakSet<Commitment>();
   /** Those of a commit that was rejected: it may have been applied all the same. */
   readonly #resent = new WeakSet<Commitment>();
-  /** How often the row of each was found locked. */
-  readonly #locked = new WeakMap<Commitment, number>();
   /** States on the way, the newest of each task: written when there is room, dropped when the database is away. */
   readonly #notes = new Map<string, Completion>();
   #waiting: Commitment[] = [];
   #lanes = 0;
-  /** Those that wait for a lock to go. */
-  #deferred = 0;
+  /** Those whose rows were found locked by somebody's transaction. */
+  #locked: Commitment[] = [];
+  #isUnlocking = false;
   #scheduled = false;
   #idle: (() => void)[] = [];
   readonly #start = () => this.#startLanes();
@@ -112,7 +111,11 @@ export class Committer {
   async #flush(): Promise<void> {
     const batch = this.#waiting.length <= BATCH ? this.#waiting : this.#waiting.slice(0, BATCH);
     this.#waiting = this.#waiting.length <= BATCH ? [] : this.#waiting.slice(BATCH);
-    const { results, sentAt } = await this.#commit(batch, this.#takeNotes(BATCH - batch.length));
+    await this.#commitAll(batch, this.#takeNotes(BATCH - batch.length));
+  }
+
+  async #commitAll(batch: readonly Commitment[], notes: readonly Completion[]): Promise<void> {
+    const { results, sentAt } = await this.#commit(batch, notes);
     for (const [index, commitment] of batch.entries()) {
       const { followUps } = commitment.completion;
       if (results[index] === 'applied' && followUps.length > 0) this.#options.caused(followUps, sentAt);
@@ -138,7 +141,7 @@ export class Committer {
   }
 
   #settle(commitment: Commitment, result: CommitResult): void {
-    if (isLovageError(result, 'LOVAGE_RESULTS_UNAVAILABLE')) return void this.#defer(commitment);
+    if (isLovageError(result, 'LOVAGE_RESULTS_UNAVAILABLE')) return this.#defer(commitment);
     if (!isLovageError(result) || this.#replaced.has(commitment)) {
       // Superseded by its own first try, whose answer was lost.
       commitment.settled(result === 'superseded' && this.#resent.has(commitment) ? 'applied' : result);
@@ -149,18 +152,27 @@ export class Committer {
     this.push(commitment);
   }
 
-  /** Its row is locked by somebody's transaction: it is committed later, while its neighbours go on. */
-  async #defer(commitment: Commitment): Promise<void> {
+  #defer(commitment: Commitment): void {
+    this.#locked.push(commitment);
+    if (this.#isUnlocking) return;
+    this.#isUnlocking = true;
+    void this.#unlock();
+  }
+
+  // By themselves: a commit that waits for a lock holds up all that is in it.
+  async #unlock(): Promise<void> {
     const { retrier } = this.#options;
-    const attempt = (this.#locked.get(commitment) ?? 0) + 1;
-    this.#locked.set(commitment, attempt);
-    this.#deferred += 1;
-    await retrier.untilStopped(async () => {
-      await retrier.backOff(attempt);
-      this.push(commitment);
-    });
-    this.#deferred -= 1;
-    this.#tellIdle();
+    try {
+      await retrier.untilStopped(async () => {
+        for (let attempt = 1; this.#locked.length > 0; attempt += 1) {
+          await retrier.backOff(attempt);
+          await this.#commitAll(this.#locked.splice(0, BATCH), []);
+        }
+      });
+    } finally {
+      this.#isUnlocking = false;
+      this.#tellIdle();
+    }
   }
 
   #takeNotes(count: number): readonly Completion[] {
@@ -175,7 +187,7 @@ export class Committer {
   }
 
   #isIdle(): boolean {
-    return this.#lanes === 0 && this.#deferred === 0 && !this.#hasWork();
+    return this.#lanes === 0 && !this.#isUnlocking && !this.#hasWork();
   }
 
   #tellIdle(): void {

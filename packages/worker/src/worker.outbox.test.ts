@@ -332,6 +332,9 @@ describe('what a commit causes', () => {
     rig.results.locked.clear();
     await rig.seen('task:succeeded', 2);
     await expect(recordOf('locked')).resolves.toMatchObject({ state: 'SUCCESS' });
+    const tries = rig.results.commits.filter((batch) => batch.includes('locked SUCCESS'));
+    expect(tries.slice(1).every((batch) => batch.length === 1)).toBe(true);
+    expect(tries.length).toBeGreaterThan(1);
     await expectAllAcknowledged();
   });
 
