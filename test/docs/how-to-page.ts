@@ -107,7 +107,12 @@ export async function openPage(page: string, folder: string): Promise<PageProjec
     },
   };
   await database.connect();
-  await succeed('npx lovage migrate');
+  try {
+    await succeed('npx lovage migrate');
+  } catch (error) {
+    await project.remove();
+    throw error;
+  }
   return project;
 
   async function follow({ language, code }: Block): Promise<void> {
@@ -131,13 +136,7 @@ export async function openPage(page: string, folder: string): Promise<PageProjec
     if (code !== 0) throw new Error(`\`${command}\` ended with ${code}:\n${output}`);
   }
 
-  async function compare({
-    command,
-    output: shown,
-  }: {
-    readonly command: string;
-    readonly output: string;
-  }): Promise<void> {
+  async function compare({ command, shown }: Step): Promise<void> {
     const { output } = await project.run(command);
     expect(`$ ${command}\n${squeeze(output)}`).toMatch(outputPattern(`$ ${command}\n${squeeze(shown)}`));
   }
@@ -185,12 +184,17 @@ function isService(command: string): boolean {
   return /^npx lovage (worker|relay)\b/.test(command);
 }
 
-/** The commands of a `console` block, each with the output below it. */
-function stepsOf(code: string): readonly { readonly command: string; readonly output: string }[] {
+/** A command of a `console` block, with what stands below it. */
+interface Step {
+  readonly command: string;
+  readonly shown: string;
+}
+
+function stepsOf(code: string): readonly Step[] {
   return code
     .split(/^\$ /m)
     .slice(1)
-    .map((step) => ({ command: step.slice(0, step.indexOf('\n')), output: step.slice(step.indexOf('\n') + 1) }));
+    .map((step) => ({ command: step.slice(0, step.indexOf('\n')), shown: step.slice(step.indexOf('\n') + 1) }));
 }
 
 function statementsOf(code: string): readonly string[] {
@@ -216,6 +220,6 @@ function outputPattern(shown: string): RegExp {
 
 async function stopped(child: ChildProcess): Promise<void> {
   const closed = once(child, 'close');
-  process.kill(-(child.pid as number), 'SIGTERM');
+  if (child.exitCode === null && child.signalCode === null) process.kill(-(child.pid as number), 'SIGTERM');
   await closed;
 }
