@@ -4,6 +4,8 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 
 const REPOSITORY = path.join(__dirname, '..', '..');
+/** Starts in half the time of `--import jiti/register`, which loads modules in another thread. */
+const JITI = path.join(path.dirname(require.resolve('jiti/package.json')), 'lib', 'jiti-cli.mjs');
 
 /** How a process has ended. */
 export interface End {
@@ -22,7 +24,7 @@ export class Hand<Order extends object, Word extends { readonly kind: string }> 
 
   /** @param script beside this file. */
   constructor(script: string) {
-    this.#child = spawn(process.execPath, ['--import', 'jiti/register', path.join(__dirname, script)], {
+    this.#child = spawn(process.execPath, [JITI, path.join(__dirname, script)], {
       cwd: REPOSITORY,
       stdio: ['pipe', 'pipe', 'pipe'],
     });

@@ -39,6 +39,8 @@ export interface KillRun {
 
 const CONCURRENCY = 10;
 const PREFETCH = 20;
+/** In so many of the runs another worker lives through all the deaths, and leases end by themselves, after 15 s. */
+const PAIRS = 0.1;
 /** A worker that has not come to its end by then does not come to it. */
 const DRAIN_MS = 45_000;
 
@@ -47,11 +49,16 @@ export async function killRun({ ground, workers, seed, points }: KillRunOptions)
   const started = performance.now();
   const random = new Random(seed);
   const scene = await ground.scene();
-  const run = new Run(scene, workers, random);
+  const isPair = points === undefined && random.chance(PAIRS);
+  const run = new Run(scene, workers, { random, isPair });
   try {
-    const plans = (points ?? drawPoints(random)).map((point) => planOf(point, random, points !== undefined));
+    // Where two share the work, few calls are for one of them.
+    const isFirst = points !== undefined || isPair;
+    const plans = (points ?? drawPoints(random)).map((point) => planOf(point, random, isFirst));
+    if (isPair) run.startPartner();
     for (const plan of plans) await run.live(plan);
     await run.live(null);
+    await run.stopPartner();
     return { seed, ...(await run.report()), ms: performance.now() - started };
   } finally {
     await scene.close();
@@ -62,10 +69,10 @@ function drawPoints(random: Random): readonly FaultPoint[] {
   return Array.from({ length: 2 + random.below(4) }, () => random.pick(FAULT_POINTS));
 }
 
-function planOf(point: FaultPoint, random: Random, first: boolean): FaultPlan {
+function planOf(point: FaultPoint, random: Random, isFirst: boolean): FaultPlan {
   // A wave has few calls of these.
   const most = /call|release/.test(point) ? 2 : 5;
-  return { point, nth: first ? 1 : 1 + Math.floor(random.next() ** 2 * most), turns: random.below(60) };
+  return { point, nth: isFirst ? 1 : 1 + Math.floor(random.next() ** 2 * most), turns: random.below(60) };
 }
 
 interface Snapshot {
@@ -86,49 +93,50 @@ class Run {
   readonly #missed: FaultPoint[] = [];
   readonly #deaths: Snapshot[] = [];
   readonly #lives: number[] = [];
+  readonly #isPair: boolean;
+  #partner: WorkerHand | null = null;
   #leftBehind = 0;
 
-  constructor(scene: Scene, workers: WorkerHands, random: Random) {
+  constructor(
+    scene: Scene,
+    workers: WorkerHands,
+    { random, isPair }: { readonly random: Random; readonly isPair: boolean },
+  ) {
     this.#scene = scene;
     this.#workers = workers;
+    this.#isPair = isPair;
     this.#caller = new Caller(scene.app, scene.place.queue, random);
   }
 
   /** Lets one worker live until it dies of its plan, or has nothing more to do. */
   async live(plan: FaultPlan | null): Promise<void> {
-    const worker = this.#workers.take();
-    this.#lives.push(worker.pid);
-    worker.order({
-      kind: 'assign',
-      ...this.#scene.place,
-      concurrency: CONCURRENCY,
-      prefetch: PREFETCH,
-      ledger: true,
-      plan,
-    });
+    const worker = this.#start(plan);
     // The last worker is only there to drain.
     if (plan !== null) this.#expected.push(...(await this.#caller.wave(8)));
     const isDone = await this.#drained(worker, plan);
-    for (const word of worker.words)
-      if (word.kind === 'violation') this.#violations.push(`${plan?.point ?? 'drain'}: ${word.violation}`);
+    this.#heed(worker, plan?.point ?? 'drain');
     if (worker.end?.signal === 'SIGKILL' && plan !== null) {
       this.#kills.push(plan.point);
       this.#deaths.push({ pid: worker.pid, lives: this.#lives.length, records: await this.#records() });
-      this.#leftBehind += await this.#scene.endLeases();
+      this.#leftBehind += await this.#leases();
       return;
     }
     if (plan !== null) this.#missed.push(plan.point);
-    if (worker.end !== null || !isDone) {
-      const how = worker.end === null ? 'did not come to its end' : `ended with ${JSON.stringify(worker.end)}`;
-      this.#violations.push(`${plan?.point ?? 'drain'}: the worker ${how} ${worker.errors}`);
-      await worker.kill();
-      return;
-    }
-    worker.order({ kind: 'stop' });
-    const end = await worker.ended;
-    // On its way out it may reach its point after all.
-    if (end.code !== 0 && plan === null)
-      this.#violations.push(`the worker stopped with ${JSON.stringify(end)} ${worker.errors}`);
+    if (worker.end === null && isDone) return await this.#stop(worker, plan);
+    const how = worker.end === null ? 'did not come to its end' : `ended with ${JSON.stringify(worker.end)}`;
+    this.#violations.push(`${plan?.point ?? 'drain'}: the worker ${how} ${worker.errors}`);
+    await worker.kill();
+  }
+
+  /** A worker that sees all the others die. */
+  startPartner(): void {
+    this.#partner = this.#start(null);
+  }
+
+  async stopPartner(): Promise<void> {
+    if (this.#partner === null) return;
+    this.#heed(this.#partner, 'partner');
+    await this.#stop(this.#partner, null);
   }
 
   async report(): Promise<Omit<KillRun, 'seed' | 'ms'>> {
@@ -146,6 +154,32 @@ class Run {
       caused: await this.#scene.count('FROM caused'),
       violations: this.#violations,
     };
+  }
+
+  #start(plan: FaultPlan | null): WorkerHand {
+    const worker = this.#workers.take();
+    this.#lives.push(worker.pid);
+    const { place } = this.#scene;
+    worker.order({ kind: 'assign', ...place, concurrency: CONCURRENCY, prefetch: PREFETCH, ledger: true, plan });
+    return worker;
+  }
+
+  async #stop(worker: WorkerHand, plan: FaultPlan | null): Promise<void> {
+    worker.order({ kind: 'stop' });
+    const end = await worker.ended;
+    // On its way out it may reach its point after all.
+    if (end.code !== 0 && plan === null)
+      this.#violations.push(`a worker stopped with ${JSON.stringify(end)} ${worker.errors}`);
+  }
+
+  #heed(worker: WorkerHand, where: string): void {
+    for (const word of worker.words)
+      if (word.kind === 'violation') this.#violations.push(`${where}: ${word.violation}`);
+  }
+
+  /** The rows that a dead worker left to a relay; those of a living one are among them, so that these must wait for the end of their lease. */
+  #leases(): Promise<number> {
+    return this.#isPair ? this.#scene.leased() : this.#scene.endLeases();
   }
 
   /** Resolves with true once nothing is left to be done, or with false when the worker has ended or time is up. */

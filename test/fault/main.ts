@@ -70,6 +70,7 @@ async function kills(ground: Ground, workers: WorkerHands): Promise<readonly Kil
       console.log(
         `seed ${seed}: ${tasks} tasks, killed at ${deaths}; ${extra} ran again, ${violations.length} violations, ${seconds(ms)} s`,
       );
+      for (const violation of violations) console.log(`  ${violation}`);
     }
   };
   await Promise.all(Array.from({ length: LANES }, lane));

@@ -73,10 +73,13 @@ export class Scene {
    * Lets the leases of dead processes be over, instead of waiting 15 s for it. Resolves with the number of rows that they have left behind.
    */
   async endLeases(): Promise<number> {
-    const { rowCount } = await this.db.query(
-      'UPDATE outbox SET due_at = now() WHERE due_at > now() AND (eta IS NULL OR eta <= now())',
-    );
+    const { rowCount } = await this.db.query(`UPDATE outbox SET due_at = now() WHERE ${LEASED}`);
     return rowCount ?? 0;
+  }
+
+  /** Rows of the outbox that somebody holds. */
+  leased(): Promise<number> {
+    return this.count(`FROM outbox WHERE ${LEASED}`);
   }
 
   async close(): Promise<void> {
@@ -85,6 +88,8 @@ export class Scene {
     await this.db.end();
   }
 }
+
+const LEASED = 'due_at > now() AND (eta IS NULL OR eta <= now())';
 
 /** `ledger`: each execution. `caused`: each row that was ever written to the outbox, of whatever transaction that committed. */
 const TABLES = `

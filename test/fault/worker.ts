@@ -26,7 +26,7 @@ listen((document) => {
 
 async function start(assignment: Assignment): Promise<void> {
   const { broker, results, schema, queue, concurrency, prefetch, plan } = assignment;
-  const drivers = new Lovage({ name: 'fault', broker, results: { url: results, schema, connectTimeout: '2s' } });
+  const drivers = new Lovage({ name: 'fault', broker, results: { url: results, schema } });
   const backend = await drivers.resultBackend();
   if (backend === null) throw new TypeError('expected an app with results');
   const witness = new Witness(prefetch, (violation) => say({ kind: 'violation', violation }));
