@@ -199,23 +199,25 @@ class Run {
     return isDone;
   }
 
-  /** What is still to be done. */
+  /** What is still to be done; what costs more to find out is asked for last. */
   async #open(): Promise<readonly string[]> {
     const records = await this.#records();
-    const ran = await this.#ran();
-    const outbox = await this.#scene.count('FROM outbox');
-    const [waiting] = await this.#scene.waiting();
     const open: string[] = [];
     for (const { id, kind, states, attempt, requeue } of this.#expected) {
       const record = records.get(id);
       if (requeue && record?.state === 'FAILURE' && record.attempt === 0) await this.#requeue(id);
       const isOver =
-        states.length === 0 ? ran.has(id) : FINAL.has(record?.state ?? '') && (!requeue || record?.attempt === attempt);
+        states.length === 0 || (FINAL.has(record?.state ?? '') && (!requeue || record?.attempt === attempt));
       if (!isOver) open.push(`${kind} ${id} is ${record?.state ?? 'unknown'} at attempt ${record?.attempt}`);
     }
-    if (outbox > 0) open.push(`${outbox} rows in the outbox`);
-    if (waiting !== 0) open.push(`${waiting} messages in the queue`);
-    return open;
+    if (open.length > 0) return open;
+    const outbox = await this.#scene.count('FROM outbox');
+    if (outbox > 0) return [`${outbox} rows in the outbox`];
+    const ran = await this.#ran();
+    const ignored = this.#expected.filter(({ id, states }) => states.length === 0 && !ran.has(id));
+    if (ignored.length > 0) return ignored.map(({ id, kind }) => `${kind} ${id} has not run`);
+    const [waiting] = await this.#scene.waiting();
+    return waiting === 0 ? [] : [`${waiting} messages in the queue`];
   }
 
   /** By hand, while workers die. */

@@ -1,5 +1,5 @@
 /** A worker that dies where it is told to. Waits, with all modules loaded, for an Assignment on standard input. */
-import { Lovage, Worker, createLogger } from 'lovage';
+import { Lovage, Worker, createLogger, isLovageError } from 'lovage';
 import { Pool } from 'pg';
 import type { Assignment, WorkerOrder } from './assignment.js';
 import { FaultyResults } from './faulty-results.js';
@@ -16,7 +16,10 @@ listen((document) => {
   const order = document as WorkerOrder;
   switch (order.kind) {
     case 'assign':
-      return void start(order).catch(fail);
+      return void start(order).catch((error: unknown) => {
+        // It was stopped while it started, as others had done all the work.
+        if (!isLovageError(error, 'LOVAGE_STOPPED')) fail(error);
+      });
     case 'numbers':
       return say({ kind: 'numbers', ...numbers(), rssMb: process.memoryUsage().rss / 2 ** 20 });
     case 'stop':
