@@ -80,7 +80,7 @@ async function dispatch(): Promise<number> {
     const [from, start] = [left, performance.now()];
     while (left > 0) {
       left = await rowsLeft();
-      await pause(20);
+      await pause(100); // to count costs the database more than to claim
     }
     const perSecond = from / ((performance.now() - start) / 1_000);
     await channel.purgeQueue(QUEUE);
@@ -94,7 +94,6 @@ async function lateness(): Promise<readonly number[]> {
     const late: number[] = [];
     const etas = new Map<string, number>();
     let arrived: () => void = () => undefined;
-    await channel.assertQueue(QUEUE, { durable: true, arguments: { 'x-queue-type': 'quorum' } }).catch(() => undefined);
     const { consumerTag } = await channel.consume(QUEUE, (message) => {
       if (message === null) return;
       channel.ack(message);
@@ -135,10 +134,14 @@ async function footprint(): Promise<{ emptyMb: number; fullMb: number; dueQueryM
 
 async function withRelay<T>(work: (relay: ChildProcess) => Promise<T>): Promise<T> {
   const relay = spawn(process.execPath, [CLI, 'relay', '-A', APP, '--loglevel', 'warn'], {
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: 'ignore',
   });
+  const died = once(relay, 'exit').then(([code]) => {
+    throw new Error(`the relay ended with code ${String(code)} before its time`);
+  });
+  died.catch(() => undefined);
   try {
-    return await work(relay);
+    return await Promise.race([work(relay), died]);
   } finally {
     relay.kill('SIGTERM');
     if (relay.exitCode === null && relay.signalCode === null) await once(relay, 'exit');

@@ -122,8 +122,6 @@ describeWithCelery(title, () => {
         `send('interop.divide', 1, 2, link__=call('interop.divide', 4))`,
         /carries follow-ups \(callbacks\)/,
       ],
-      ['a countdown', `send('interop.divide', 1, 2, countdown__=60)`, /eta .* is in the future/],
-      ['an unknown task', `send('interop.multiply', 1, 2)`, /no task named 'interop\.multiply'/],
     ])('finds %s in the dead-letter queue, with the reason', async (_what, call, reason) => {
       const id = await python.eval<string>(call);
       await eventually(() => expect(linesOf(worker, 'message:dead').at(-1)).toMatchObject({ id }), TIMEOUT);
@@ -132,6 +130,24 @@ describeWithCelery(title, () => {
       expect(headers['x-lovage-reason']).toMatch(reason);
       expect(body[0]).toEqual([1, 2]);
       expect(await app.results.get(id)).toBeUndefined();
+    });
+
+    it('may ask for a countdown: the call waits in the outbox, is run after it, and answered', async () => {
+      const soon = await python.eval<string>(`send('interop.divide', 1, 2, countdown__=2)`);
+      const late = await python.eval<string>(`send('interop.divide', 1, 2, countdown__=3600)`);
+      await eventually(async () => {
+        expect((await app.scheduled.list({ ids: [soon, late] })).map(({ id }) => id)).toContain(late);
+      }, TIMEOUT);
+      expect(await ended(soon)).toMatchObject({ state: 'SUCCESS', result: 0.5, retries: 0 });
+      expect(await app.scheduled.cancel(late)).toBe(true);
+      expect(await ended(late)).toMatchObject({ state: 'REVOKED' });
+    });
+
+    it('may call a task that no worker knows yet: it waits for the worker that does', async () => {
+      const id = await python.eval<string>(`send('interop.multiply', 1, 2)`);
+      await eventually(() => expect(linesOf(worker, 'task:postponed').at(-1)).toMatchObject({ id }), TIMEOUT);
+      expect(await app.results.get(id)).toMatchObject({ state: 'PENDING', task: 'interop.multiply', args: [1, 2] });
+      expect(await app.scheduled.cancel(id)).toBe(true);
     });
 
     it('is refused by the broker if it declares the queue by its own rules', async () => {

@@ -15,10 +15,12 @@ export {
   isLovageError,
   maskUrl,
 } from '@lovage/core';
-export { Worker, createLogger, guardProcess, logEvents } from '@lovage/worker';
+export { Relay, Worker, createLogger, guardProcess, logEvents } from '@lovage/worker';
 export type {
   LogLevel,
   LoggerOptions,
+  RelayInfo,
+  RelayOptions,
   StopOptions,
   StopReport,
   WorkerInfo,

@@ -39,7 +39,7 @@ export class Scene {
     expect(migrated).toMatchObject({ code: 0, stderr: '' });
     services.assertKept(JSON.stringify(migrated));
     const worker = await startWorker(['-A', APP, '--loglevel', 'debug', ...args], {
-      env: { ...services.env, NODE_OPTIONS: '--expose-gc' },
+      env: { ...services.env, NODE_OPTIONS: '--expose-gc', LOVAGE_WORKER_UNKNOWN_TASK_GRACE: '0s' },
     });
     const app = new Lovage({ name: 'caller', broker: services.broker, results: services.results });
     const connection = await connect(services.broker);

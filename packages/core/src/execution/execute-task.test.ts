@@ -109,6 +109,13 @@ describe('a policy', () => {
     expect(outcome).toMatchObject({ kind: 'retry', error: { message: 'no pool yet' } });
   });
 
+  it('does not retry a resolver that gives no task', async () => {
+    expect(await run(Flaky, {}, { resolver: () => 5 })).toMatchObject({
+      kind: 'failure',
+      error: { code: 'LOVAGE_TASK_DEFINITION' },
+    });
+  });
+
   it('leaves an error that it does not cover, an app that stores nothing, and a task that was told to stop', async () => {
     @Task({ retry: { for: [RangeError] } })
     class Choosy {

@@ -1,4 +1,4 @@
-import { LovageError, show } from '../errors/lovage-error.js';
+import { LovageError, isLovageError, show } from '../errors/lovage-error.js';
 import type { TaskRequest } from '../message/task-request.js';
 import { encodeError } from '../payload/error-record.js';
 import { decodeArgs, encodeResult } from '../payload/payload-mapper.js';
@@ -72,7 +72,8 @@ export async function executeTask(
     const asked = isRetrySignal(thrown) ? thrown : null;
     const policy = definition.retry ?? DEFAULT_RETRY_POLICY;
     const error = asked === null ? thrown : reasonOf(asked, policy);
-    const isCovered = definition.retry !== null && host.canRetry && !isPermanent && retries(policy, thrown);
+    const isHopeless = isPermanent || isLovageError(thrown, 'LOVAGE_TASK_DEFINITION');
+    const isCovered = definition.retry !== null && host.canRetry && !isHopeless && retries(policy, thrown);
     if (host.interrupted || !(asked !== null || isCovered) || request.retries >= policy.max) {
       return { outcome: { kind: 'failure', error: encodeError(error) }, error };
     }

@@ -29,8 +29,7 @@ export class ScheduledTasks {
   }
 
   /**
-   * Takes a task out before its time: it ends REVOKED. false: it does not wait (any more). One that is being sent at this moment may begin to run all
-   * the same; its outcome is then dropped.
+   * Takes a task out before its time: it ends REVOKED. false: it does not wait (any more), as it has ended, or a relay has taken it to send it.
    */
   async cancel(id: string): Promise<boolean> {
     return (await (await this.#outbox()).cancel([id])).length > 0;

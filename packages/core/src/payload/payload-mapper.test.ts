@@ -55,6 +55,7 @@ function definition(options: Partial<TaskDefinition> = {}): TaskDefinition {
     params: null,
     argTypes: [],
     resultType: null,
+    retry: null,
     ...options,
   };
 }

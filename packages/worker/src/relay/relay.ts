@@ -7,6 +7,7 @@ import {
   type ResultBackend,
 } from '@lovage/core';
 import { brokerText, processName, resultsText } from '../app-info.js';
+import { Retention } from '../retention.js';
 import { Clock } from './clock.js';
 import { Dispatcher } from './dispatcher.js';
 import { OutboxRelay } from './outbox-relay.js';
@@ -26,7 +27,7 @@ export interface RelayInfo {
 }
 
 /**
- * Sends what is due in an app's outbox and runs no task. Every worker does this beside its tasks: a relay of its own is for deployments whose workers are
+ * Sends what is due in an app's outbox, deletes what has been kept long enough (`results.expires`), and runs no task. Every worker does this beside its tasks: a relay of its own is for deployments whose workers are
  * all Python. Any number may run.
  *
  * The app's connections are the app's: stop the relay, then the app.
@@ -41,6 +42,7 @@ export class Relay {
   #starting: Promise<RelayInfo> | null = null;
   #stopping: Promise<void> | null = null;
   #relay: OutboxRelay | null = null;
+  #retention: Retention | null = null;
 
   constructor(app: Lovage, options: RelayOptions = {}) {
     this.#app = app;
@@ -63,7 +65,7 @@ export class Relay {
 
   /** Claims nothing more; what is being published is finished, or left to other relays if that takes longer than a second. Idempotent. */
   stop(): Promise<void> {
-    return (this.#stopping ??= this.#relay?.stop() ?? Promise.resolve());
+    return (this.#stopping ??= this.#stop());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -77,7 +79,7 @@ export class Relay {
     if (results === null) throw resultsNotConfigured('a relay sends what is in the outbox, beside the results');
     const outbox = outboxOf(await this.#app.resultBackend());
     const { retryForMs } = this.#options;
-    const [transport] = await Promise.all([
+    const [transport, backend] = await Promise.all([
       this.#app.connectBroker({ retryForMs: retryForMs ?? settings.broker.connectRetryForMs }),
       this.#app.connectResults({ retryForMs: retryForMs ?? settings.results?.connectRetryForMs ?? 0 }),
     ]);
@@ -88,7 +90,14 @@ export class Relay {
     this.#relay = new OutboxRelay({ outbox, dispatcher, clock: new Clock(runtime), events, runtime });
     await this.#relay.start();
     this.#assertNotStopping();
+    // Where all workers are Python's, nobody else does.
+    if (backend !== null) this.#retention = new Retention({ results: backend, events, runtime });
+    this.#retention?.start();
     return { name: processName(settings.name), app: settings.name, broker: brokerText(settings), results };
+  }
+
+  async #stop(): Promise<void> {
+    await Promise.all([this.#relay?.stop(), this.#retention?.stop()]);
   }
 
   #assertNotStopping(): void {
