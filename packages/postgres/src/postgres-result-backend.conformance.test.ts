@@ -3,16 +3,27 @@ import { OUTBOX_LEASE_MS } from '@lovage/core';
 import { describeResultBackend } from '@lovage/testing';
 import { TestSchema, serverUrl } from '../test/support.js';
 
-describeResultBackend('postgres', async ({ expiresMs }) => {
-  const schema = new TestSchema();
-  await schema.migrate();
-  return {
-    backend: schema.backend({ expiresMs }),
-    peer: schema.backend({ expiresMs }),
-    expireLeases: () => expireLeases(schema),
-    dispose: () => schema.dispose(),
-  };
+// One schema for all tests of a kind, emptied after each: to create one takes longer than most tests.
+const plain = new TestSchema();
+const odd = new TestSchema({ name: `Odd "name" ${process.hrtime.bigint()}` });
+
+beforeAll(async () => {
+  await Promise.all([plain.migrate(), odd.migrate()]);
 });
+afterAll(async () => {
+  await Promise.all([plain.dispose(), odd.dispose()]);
+});
+
+describeResultBackend('postgres', ({ expiresMs }) => ({
+  backend: plain.backend({ expiresMs }),
+  peer: plain.backend({ expiresMs }),
+  expireLeases: () => expireLeases(plain),
+  dispose: () => empty(plain),
+}));
+
+async function empty(schema: TestSchema): Promise<void> {
+  await schema.sql('TRUNCATE task_results, outbox, unique_keys');
+}
 
 async function expireLeases(schema: TestSchema): Promise<void> {
   const lease = `interval '${OUTBOX_LEASE_MS} milliseconds'`;
@@ -21,19 +32,17 @@ async function expireLeases(schema: TestSchema): Promise<void> {
 
 describeResultBackend(
   'postgres, with a pool handed in, no prepared statements and an odd schema name',
-  async ({ expiresMs }) => {
-    const schema = new TestSchema({ name: `Odd "name" ${process.hrtime.bigint()}` });
-    await schema.migrate();
+  ({ expiresMs }) => {
     const pool = new Pool({ connectionString: serverUrl(), max: 2 });
     const settings = { expiresMs, pool, url: '', prepare: false };
     return {
-      backend: schema.backend(settings),
-      peer: schema.backend(settings),
-      expireLeases: () => expireLeases(schema),
+      backend: odd.backend(settings),
+      peer: odd.backend(settings),
+      expireLeases: () => expireLeases(odd),
       dispose: async () => {
         await pool.query('SELECT 1');
         await pool.end();
-        await schema.dispose();
+        await empty(odd);
       },
     };
   },
