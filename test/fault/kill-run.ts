@@ -65,6 +65,14 @@ export async function killRun({ ground, workers, seed, points }: KillRunOptions)
   }
 }
 
+/** Deliveries that a worker has not acknowledged. */
+async function heldBy(worker: WorkerHand): Promise<number> {
+  const answer = worker.next('numbers');
+  worker.order({ kind: 'numbers' });
+  const numbers = await answer;
+  return numbers === null ? 0 : numbers.delivered - numbers.acknowledged;
+}
+
 function drawPoints(random: Random): readonly FaultPoint[] {
   return Array.from({ length: 2 + random.below(4) }, () => random.pick(FAULT_POINTS));
 }
@@ -135,6 +143,11 @@ class Run {
 
   async stopPartner(): Promise<void> {
     if (this.#partner === null) return;
+    const partner = this.#partner;
+    await eventually(async () => {
+      const held = await heldBy(partner);
+      if (held > 0) throw new Error(`the partner holds ${held} deliveries`);
+    });
     this.#heed(this.#partner, 'partner');
     await this.#stop(this.#partner, null);
   }
@@ -190,6 +203,10 @@ class Run {
         if (worker.end !== null) return;
         const open = await this.#open();
         if (open.length > 0) throw new Error(open.join('; '));
+        // A copy that it still looks up would go back to the queue.
+        const held = await heldBy(worker);
+        if (held > 0) throw new Error(`the worker holds ${held} deliveries`);
+        if (worker.end !== null) return;
         isDone = true;
       },
       { timeoutMs: DRAIN_MS },
