@@ -19,8 +19,9 @@ export { type ExecutionHost, type TaskResolver, executeTask } from './execution/
 export * from './execution/outcome.js';
 export * from './message/message.js';
 export { decodeTask, encodeTask, resend, taskIdOf } from './message/task-codec.js';
-export { HEADER_ROOM, headersSize } from './message/sendable.js';
+export { HEADER_ROOM, headerSize } from './message/sendable.js';
 export * from './message/task-request.js';
+export * from './outbox/due-time.js';
 export * from './outbox/outbox.js';
 export * from './outbox/scheduled-tasks.js';
 export { uniqueKey } from './outbox/unique-key.js';

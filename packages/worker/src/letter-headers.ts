@@ -1,9 +1,5 @@
-import type { HeaderValue, Headers } from '@lovage/core';
+import { HEADER_ROOM, headerSize, type Headers } from '@lovage/core';
 
-/** Bytes of an AMQP table that every transport can send: amqplib encodes 64 KiB, while other clients send twice that. */
-const ROOM = 60_000;
-/** Far below what overflows the stack of an encoder. */
-const MAX_DEPTH = 100;
 /** How many headers that were left out are named. */
 const MAX_NAMES = 20;
 
@@ -13,7 +9,7 @@ const MAX_NAMES = 20;
  */
 export function letterHeaders(own: Headers, why: Headers): Headers {
   const leftOut = new Set<string>();
-  let room = ROOM - sizeOf(why);
+  let room = HEADER_ROOM - headerSize(why);
   for (const [key, size] of sizesOf(own).sort(([, one], [, other]) => one - other)) {
     room -= size;
     if (room < 0) leftOut.add(key);
@@ -24,15 +20,5 @@ export function letterHeaders(own: Headers, why: Headers): Headers {
 }
 
 function sizesOf(headers: Headers): [string, number][] {
-  return Object.entries(headers).map(([key, value]) => [key, 1 + Buffer.byteLength(key) + sizeOf(value)]);
-}
-
-/** At most how many bytes a value takes in an AMQP table, its type included. */
-function sizeOf(value: HeaderValue | undefined, depth = 0): number {
-  if (typeof value === 'string') return 5 + Buffer.byteLength(value);
-  if (typeof value !== 'object' || value === null) return 9;
-  if (depth > MAX_DEPTH) return Infinity;
-  const keys = Array.isArray(value) ? 0 : Object.keys(value).reduce((sum, key) => sum + 1 + Buffer.byteLength(key), 0);
-  const items: readonly HeaderValue[] = Object.values(value);
-  return items.reduce((sum: number, item) => sum + sizeOf(item, depth + 1), 5 + keys);
+  return Object.entries(headers).map(([key, value]) => [key, 1 + Buffer.byteLength(key) + headerSize(value)]);
 }

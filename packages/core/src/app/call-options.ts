@@ -2,13 +2,8 @@ import { type OptionCheck, checkOptions } from '../config/check-options.js';
 import { isQueueName, queueName } from '../config/config-type.js';
 import type { Headers } from '../message/message.js';
 import { LovageError } from '../errors/lovage-error.js';
-import {
-  UNIQUE_SCOPES,
-  type DueTime,
-  type TransactionClient,
-  type UniqueClaim,
-  type UniqueScope,
-} from '../outbox/outbox.js';
+import type { DueTime } from '../outbox/due-time.js';
+import { UNIQUE_SCOPES, type TransactionClient, type UniqueClaim, type UniqueScope } from '../outbox/outbox.js';
 import { uniqueKey } from '../outbox/unique-key.js';
 import { isReservedHeader } from '../message/task-codec.js';
 import { isName } from '../payload/name.js';

@@ -24,7 +24,8 @@ import { type ModuleLoader, defaultLoader } from './module-loader.js';
 import { createRouter, queueSpec } from './router.js';
 import { TaskHandle } from './task-handle.js';
 import { moduleOriginOf } from './source-files.js';
-import { type Routing, TaskSender } from './task-sender.js';
+import type { Routing } from './sender-host.js';
+import { TaskSender } from './task-sender.js';
 
 const APP = Symbol.for('lovage.app');
 

@@ -2,7 +2,8 @@ import { inspect } from 'node:util';
 import { LovageError } from '../errors/lovage-error.js';
 import type { AsyncResult } from '../results/async-result.js';
 import { type CallOptions, checkCallOptions, mergeCallOptions } from './call-options.js';
-import type { TaskSender, TaskTarget } from './task-sender.js';
+import type { TaskTarget } from './sender-host.js';
+import type { TaskSender } from './task-sender.js';
 
 /** With keyword arguments any number of positional ones may be left to them. */
 export type ArgsWith<Args extends readonly unknown[], Options> = Options extends { readonly kwargs: object }

@@ -1,56 +1,17 @@
 import { hostname } from 'node:os';
 import { LovageError, isLovageError } from '../errors/lovage-error.js';
-import type { EventBus } from '../events/event-bus.js';
-import type { Message } from '../message/message.js';
-import { draftOf, leavesRecord, pendingOf } from '../execution/completion-of.js';
-import { unsendableReason } from '../message/sendable.js';
+import { draftOf, pendingOf } from '../execution/completion-of.js';
 import { decodeTask, encodeTask } from '../message/task-codec.js';
 import type { TaskEnvelope } from '../message/task-request.js';
-import type { Outbox, OutboxCall, TransactionClient } from '../outbox/outbox.js';
 import { encodeArgs, encodeKwargs } from '../payload/payload-mapper.js';
 import { AsyncResult, type AsyncResultSource } from '../results/async-result.js';
-import type { ResultBackend } from '../results/result-backend.js';
-import type { Runtime } from '../runtime/runtime.js';
 import { REQUEUE } from '../state/task-state.js';
 import { TaskContext } from '../task/task-context.js';
 import type { TaskDefinition } from '../task/task-definition.js';
-import type { QueueSpec, Transport } from '../transport/transport.js';
 import { publishDeclared } from '../transport/publish-declared.js';
-import { type CallOptions, dueOf, expiryOf, needsOutbox, uniqueClaimOf } from './call-options.js';
-import type { Router } from './router.js';
-
-/** Which task a handle sends. */
-export interface TaskTarget {
-  readonly name: string;
-  /** null: its code is elsewhere. */
-  readonly definition: TaskDefinition | null;
-}
-
-/** Where calls go, by the app's configuration alone. */
-export interface Routing {
-  readonly route: Router;
-  readonly queueSpec: (queue: string) => QueueSpec;
-  /** The largest arguments that are stored, in bytes of JSON. */
-  readonly maxSize: number;
-}
-
-export interface SenderHost {
-  readonly runtime: Runtime;
-  readonly events: EventBus;
-  /** Aborts when the app is stopped. */
-  readonly stopped: AbortSignal;
-  /** The code of a task, if this app has it. */
-  find(task: string): TaskDefinition | undefined;
-  routing(): Routing | Promise<Routing>;
-  /** Connects to the broker, if that has not been done. */
-  transport(): Transport | Promise<Transport>;
-  /** Connects to the results; throws LOVAGE_RESULTS_NOT_CONFIGURED for an app without. */
-  readonly backend: () => Promise<ResultBackend>;
-  /** Where calls are written; null for an app that runs its tasks inline. Throws LOVAGE_RESULTS_NOT_CONFIGURED, and LOVAGE_DRIVER for results that have none. */
-  outbox(options: { readonly started: boolean }): Promise<Outbox | null>;
-  /** Where this process listens for ends; null until somebody waits. */
-  replyTo(): string | null;
-}
+import { type CallOptions, expiryOf, needsOutbox, uniqueClaimOf } from './call-options.js';
+import { TaskEnqueuer } from './task-enqueuer.js';
+import type { SenderHost, TaskTarget } from './sender-host.js';
 
 /** What stands where text could not be stored (`sanitizeJson`). */
 const REPLACEMENT = '\ufffd';
@@ -60,10 +21,12 @@ const ORIGIN = `${process.pid}@${hostname()}`;
 /** Turns calls into messages and sends them. */
 export class TaskSender {
   readonly #host: SenderHost;
+  readonly #enqueuer: TaskEnqueuer;
   readonly #sources = new Map<TaskDefinition | null, AsyncResultSource>();
 
   constructor(host: SenderHost) {
     this.#host = host;
+    this.#enqueuer = new TaskEnqueuer(host);
   }
 
   /** Sends calls of one task, in one round of confirms. */
@@ -85,7 +48,7 @@ export class TaskSender {
       encodeTask({ ...common, id, rootId: common.rootId ?? id }, argsJson[index] ?? '[]', kwargsJson),
     );
     if (needsOutbox(options)) {
-      const stands = await this.#enqueue({ name: target.name, definition }, options, messages);
+      const stands = await this.#enqueuer.enqueue({ name: target.name, definition }, options, messages);
       if (stands !== null) return stands.map((id) => this.resultOf<Result>(id, definition));
     }
     let outcomes: readonly (LovageError | null)[];
@@ -137,7 +100,7 @@ export class TaskSender {
       argsJson,
       kwargsJson,
     );
-    const outbox = await this.#outbox(null);
+    const outbox = await this.#host.outbox({ started: true });
     if (outbox === null) throw notRequeuable(id, 'this app runs its tasks inline (app.testing)');
     const draft = draftOf(decodeTask(message), { worker: null, maxSize: Infinity, message });
     const call = { rowId: this.#host.runtime.uuid(), taskId: id, task, message, due: { inMs: 0 }, unique: null };
@@ -148,67 +111,6 @@ export class TaskSender {
   /** The result of a call sent before, here or elsewhere. */
   resultOf<Result>(id: string, definition: TaskDefinition | null): AsyncResult<Result> {
     return new AsyncResult<Result>(id, this.#sourceOf(definition));
-  }
-
-  /**
-   * Writes calls to the outbox, and sends those that are due now and not in the hands of a transaction. Resolves with the ids of the tasks that stand for the calls; null: this
-   * app runs its tasks inline, at once.
-   */
-  async #enqueue(
-    target: TaskTarget,
-    options: CallOptions,
-    messages: readonly Message[],
-  ): Promise<readonly string[] | null> {
-    const { tx = null } = options;
-    const outbox = await this.#outbox(tx);
-    if (outbox === null) return null;
-    const { maxSize } = await this.#host.routing();
-    const scheduled = dueOf(options);
-    // In a transaction only a relay sends: the process may know of no broker, and nothing of the commit.
-    const due = scheduled ?? (tx === null ? null : { inMs: 0 });
-    const unique = uniqueClaimOf(target.name, options);
-    // One key, one task: of many calls in one go the first stands for all.
-    const distinct = unique === null ? messages : messages.slice(0, 1);
-    const calls = distinct.map((message): OutboxCall => {
-      const reason = unsendableReason(message);
-      if (reason !== null)
-        throw new LovageError('LOVAGE_PAYLOAD', `the call of ${target.name} cannot be sent: ${reason}`);
-      const request = decodeTask(message);
-      const record = leavesRecord(request, target.definition)
-        ? pendingOf(draftOf(request, { worker: null, maxSize, message }), scheduled)
-        : null;
-      return { rowId: this.#host.runtime.uuid(), taskId: request.id, task: target.name, message, due, record, unique };
-    });
-    const results = await outbox.enqueue(calls, { tx });
-    const written = calls.filter((_, index) => results[index]?.written === true);
-    if (due === null) await this.#sendNow(outbox, written);
-    if (this.#host.events.has('task:sent')) {
-      for (const { taskId, task, message } of written)
-        this.#host.events.emit('task:sent', { id: taskId, task, queue: message.queue });
-    }
-    return messages.map((_, index) => (results[index] ?? results[0])?.taskId as string);
-  }
-
-  /** What is not sent here stays in the outbox, for a relay: no reason to fail a call that is as good as sent. */
-  async #sendNow(outbox: Outbox, calls: readonly OutboxCall[]): Promise<void> {
-    if (calls.length === 0) return;
-    try {
-      const transport = await this.#host.transport();
-      const { queueSpec } = await this.#host.routing();
-      const messages = calls.map(({ message }) => message);
-      const outcomes = await publishDeclared(transport, queueSpec, messages);
-      await outbox.remove(calls.filter((_, index) => outcomes[index] === null).map(({ rowId }) => rowId));
-    } catch (error) {
-      this.#host.events.emit('warning', {
-        message: `${calls.length} call(s) of ${calls[0]?.task ?? ''} are stored and could not be sent from here: a relay sends them`,
-        error: error as Error,
-      });
-    }
-  }
-
-  /** null: this app has no use for one. */
-  async #outbox(tx: TransactionClient | null): Promise<Outbox | null> {
-    return this.#host.outbox({ started: tx === null });
   }
 
   // One for all results of a task, of which a process may hold many.

@@ -1,5 +1,5 @@
 import type { TaskRequest } from '../message/task-request.js';
-import type { DueTime } from '../outbox/outbox.js';
+import type { DueTime } from '../outbox/due-time.js';
 import type { ErrorRecord } from '../results/task-record.js';
 
 export type ConnectionTarget = 'broker' | 'results';

@@ -1,4 +1,4 @@
-import type { DueTime } from '../outbox/outbox.js';
+import type { DueTime } from '../outbox/due-time.js';
 import type { ErrorRecord } from '../results/task-record.js';
 import type { KnownTaskState } from '../state/task-state.js';
 

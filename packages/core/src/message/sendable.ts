@@ -1,4 +1,4 @@
-import type { Headers, HeaderValue, Message } from './message.js';
+import type { HeaderValue, Message } from './message.js';
 
 /** Bytes of a header table that every transport can send, with room for what is added on the way: amqplib encodes 64 KiB. */
 export const HEADER_ROOM = 60_000;
@@ -12,14 +12,14 @@ export function unsendableReason({ headers, body }: Message): string | null {
   if (body.length > MAX_BODY_BYTES) {
     return `expected its body to have at most ${MAX_BODY_BYTES} bytes, got ${body.length}: store large values elsewhere and send their name`;
   }
-  const size = headersSize(headers);
+  const size = headerSize(headers);
   if (size === Infinity) return `expected its headers to be nested at most ${MAX_HEADER_DEPTH} deep`;
   return size > HEADER_ROOM ? `expected its headers to take at most ${HEADER_ROOM} bytes, got ${size}` : null;
 }
 
-/** At most how many bytes a header table takes in AMQP; Infinity: it is nested too deep to be encoded. */
-export function headersSize(headers: Headers): number {
-  return sizeOf(headers, 0);
+/** At most how many bytes a header's value takes in an AMQP table, its type included; Infinity: it is nested too deep to be encoded. */
+export function headerSize(value: HeaderValue | undefined): number {
+  return sizeOf(value, 0);
 }
 
 function sizeOf(value: HeaderValue | undefined, depth: number): number {

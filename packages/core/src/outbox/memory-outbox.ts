@@ -5,9 +5,9 @@ import type { Completion } from '../results/result-backend.js';
 import type { RecordWrite, TaskRecord } from '../results/task-record.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { isFinalState } from '../state/task-state.js';
+import type { DueTime } from './due-time.js';
 import {
   OUTBOX_LEASE_MS,
-  type DueTime,
   type EnqueueResult,
   type Outbox,
   type OutboxCall,

@@ -1,8 +1,6 @@
 import type { Message } from '../message/message.js';
 import type { RecordWrite } from '../results/task-record.js';
-
-/** When something is due, by the database's clock alone (rule 8): so long after it is written, or at an instant (a past one: at once). */
-export type DueTime = { readonly inMs: number } | { readonly at: Date };
+import type { DueTime } from './due-time.js';
 
 /**
  * How long whoever publishes a row has it for itself, in milliseconds: its writer, or the relay that claimed it (rule 4). After that a

@@ -1,4 +1,4 @@
-import type { DueTime } from '../outbox/outbox.js';
+import type { DueTime } from '../outbox/due-time.js';
 import type { TaskState } from '../state/task-state.js';
 
 /** An error as it is stored: JSON alone. `cause` is one more of the same, at most five deep. */
