@@ -109,6 +109,24 @@ describe('a policy', () => {
     expect(outcome).toMatchObject({ kind: 'retry', error: { message: 'no pool yet' } });
   });
 
+  it('is total, whatever is thrown', async () => {
+    const hostile = new Proxy(
+      {},
+      {
+        get: () => {
+          throw new Error('get');
+        },
+        has: () => {
+          throw new Error('has');
+        },
+        getPrototypeOf: () => {
+          throw new Error('prototype');
+        },
+      },
+    );
+    expect((await run(Flaky, { args: [hostile], retries: 2 })).kind).toBe('failure');
+  });
+
   it('does not retry a resolver that gives no task', async () => {
     expect(await run(Flaky, {}, { resolver: () => 5 })).toMatchObject({
       kind: 'failure',

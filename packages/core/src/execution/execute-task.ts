@@ -1,4 +1,4 @@
-import { LovageError, isLovageError, show } from '../errors/lovage-error.js';
+import { LovageError, show } from '../errors/lovage-error.js';
 import type { TaskRequest } from '../message/task-request.js';
 import { encodeError } from '../payload/error-record.js';
 import { decodeArgs, encodeResult } from '../payload/payload-mapper.js';
@@ -35,13 +35,12 @@ export async function executeTask(
   host: ExecutionHost,
 ): Promise<Outcome> {
   let instance: Instance | null = null;
-  // Arguments and results that do not fit will not fit next time either.
+  // What the resolver gives, arguments and results that do not fit will not fit next time either.
   let isPermanent = false;
   try {
     const result = await new TaskContext(request, host).run(() => {
-      const made = instanceOf(definition, host.resolver);
-      if (made instanceof Promise) return made.then((ready) => call((instance = ready)));
-      return call((instance = made));
+      const made = host.resolver(definition.taskClass);
+      return made instanceof Promise ? made.then(call) : call(made);
     });
     isPermanent = true;
     const resultJson = host.maxResultSize === null ? null : encodeResult(definition, result, host.maxResultSize);
@@ -56,10 +55,11 @@ export async function executeTask(
   }
 
   // Awaits only what is a promise: a plain task costs no extra turn of the event loop.
-  function call(made: Instance): unknown {
+  function call(made: unknown): unknown {
     isPermanent = true;
+    const ready = (instance = checked(definition, made));
     const args = decodeArgs(definition, request);
-    return args instanceof Promise ? args.then((ready) => run(made, ready)) : run(made, args);
+    return args instanceof Promise ? args.then((decoded) => run(ready, decoded)) : run(ready, args);
   }
 
   function run(made: Instance, args: readonly unknown[]): unknown {
@@ -72,8 +72,7 @@ export async function executeTask(
     const asked = isRetrySignal(thrown) ? thrown : null;
     const policy = definition.retry ?? DEFAULT_RETRY_POLICY;
     const error = asked === null ? thrown : reasonOf(asked, policy);
-    const isHopeless = isPermanent || isLovageError(thrown, 'LOVAGE_TASK_DEFINITION');
-    const isCovered = definition.retry !== null && host.canRetry && !isHopeless && retries(policy, thrown);
+    const isCovered = definition.retry !== null && host.canRetry && !isPermanent && retries(policy, thrown);
     if (host.interrupted || !(asked !== null || isCovered) || request.retries >= policy.max) {
       return { outcome: { kind: 'failure', error: encodeError(error) }, error };
     }
@@ -104,11 +103,6 @@ function reasonOf({ cause }: RetrySignal, { max }: RetryPolicy): unknown {
       `the task asked to be retried, which it may be ${max} times; say why with retry({ cause: error })`,
     )
   );
-}
-
-function instanceOf(definition: TaskDefinition, resolver: TaskResolver): Instance | Promise<Instance> {
-  const made = resolver(definition.taskClass);
-  return made instanceof Promise ? made.then((ready) => checked(definition, ready)) : checked(definition, made);
 }
 
 function checked(definition: TaskDefinition, instance: unknown): Instance {
