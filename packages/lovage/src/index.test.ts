@@ -3,7 +3,7 @@ import * as lovage from './index.js';
 
 test('the face of the package is what users call', () => {
   expect(Object.keys(lovage).sort()).toEqual(
-    `Arg AsyncResult ERROR_CODES Lovage LovageError Returns Task TaskContext TaskHandle Worker createLogger guardProcess isFinalState isLovageApp
+    `Arg AsyncResult ERROR_CODES Lovage LovageError Relay Returns Task TaskContext TaskHandle Worker createLogger guardProcess isFinalState isLovageApp
      isLovageError logEvents maskUrl`.split(/\s+/),
   );
 });
