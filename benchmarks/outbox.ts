@@ -36,6 +36,8 @@ const app = new Lovage({ name: 'bench' }).configFromObject(process.env, { namesp
 const database = new pg.Client({ connectionString: required('LOVAGE_RESULTS') });
 await database.connect();
 await (await app.resultBackend())?.capabilities.schema?.migrate();
+// What an interrupted run left behind would never be sent.
+await database.query('truncate lovage.outbox, lovage.task_results');
 const add = app.task<[number, number], number>('bench.add').with({ queue: QUEUE });
 const broker = await amqp.connect(required('LOVAGE_BROKER'));
 const channel = await broker.createChannel();
