@@ -7,7 +7,7 @@ import { UNIQUE_SCOPES, type TransactionClient, type UniqueClaim, type UniqueSco
 import { uniqueKey } from '../outbox/unique-key.js';
 import { isReservedHeader } from '../message/task-codec.js';
 import { isName } from '../payload/name.js';
-import { type Duration, parseDelay, parseDuration } from '../runtime/duration.js';
+import { type Duration, isDelay, parseDelay, parseDuration } from '../runtime/duration.js';
 import type { Runtime } from '../runtime/runtime.js';
 
 /** What `with()` sets for the calls that follow. */
@@ -119,15 +119,6 @@ function isExpiry(value: unknown): boolean {
   if (value instanceof Date) return value.getTime() < LATEST;
   try {
     return Date.now() + parseDuration(value, 'expires') < LATEST;
-  } catch {
-    return false;
-  }
-}
-
-function isDelay(value: unknown): boolean {
-  try {
-    parseDelay(value, 'it');
-    return true;
   } catch {
     return false;
   }

@@ -20,3 +20,13 @@ export function parseDelay(value: unknown, what: string): number {
   if (delay <= LONGEST_DELAY_MS) return delay;
   throw new LovageError('LOVAGE_USAGE', expected(what, 'a duration of at most 36500d', value));
 }
+
+/** `parseDelay` would read it. */
+export function isDelay(value: unknown): boolean {
+  try {
+    parseDelay(value, 'it');
+    return true;
+  } catch {
+    return false;
+  }
+}
