@@ -50,4 +50,5 @@ export type { TaskLogger } from './task/task-logger.js';
 export * from './task/task-registry.js';
 export * from './transport/memory-transport.js';
 export { publishDeclared } from './transport/publish-declared.js';
+export { isQueueTable, type QueueTable } from './transport/queue-table.js';
 export * from './transport/transport.js';

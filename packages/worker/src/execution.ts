@@ -31,6 +31,8 @@ export interface ExecutionContext {
   readonly stores: boolean;
   /** What is to be sent later, or with a commit, can be kept. */
   readonly canRetry: boolean;
+  /** What a commit causes at once is sent from here; false: it is written to the queue itself. */
+  readonly sends: boolean;
   logOf(request: TaskRequest): TaskLogger;
   /** A state on the way, to be written if it can be. */
   note(completion: Completion): void;
@@ -159,6 +161,7 @@ export class Execution implements ExecutionHost, Commitment {
     this.#completion = completionOf(this.#draft(), outcome, {
       runtimeMs: this.runtimeMs,
       uuid: () => this.runtime.uuid(),
+      sends: this.#context.sends,
     });
     this.phase = 'committing';
     return this.#context.stores && leavesRecord(this.request, this.definition, outcome);

@@ -41,6 +41,8 @@ export interface PipelineOptions {
   readonly results: ResultBackend | null;
   /** Sends what commits have caused; null: there is no outbox. */
   readonly followUps: FollowUps | null;
+  /** What a commit causes at once is sent from here; false: it is written to the queue itself. */
+  readonly sends: boolean;
   readonly clock: Clock;
   readonly resolver: TaskResolver;
   readonly events: EventBus;
@@ -103,6 +105,7 @@ export class Pipeline {
       maxSize: settings.results?.maxSize ?? Infinity,
       stores: results !== null,
       canRetry: options.followUps !== null,
+      sends: options.sends,
       logOf: options.logOf,
       note: (completion) => this.committer?.note(completion),
       settled: (execution, result) => this.#settled(execution, result),

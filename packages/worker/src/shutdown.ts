@@ -3,7 +3,6 @@ import { Deadline } from './deadline.js';
 import type { Intake } from './intake.js';
 import type { Pipeline } from './pipeline.js';
 import type { FollowUps } from './relay/follow-ups.js';
-import type { OutboxRelay } from './relay/outbox-relay.js';
 import type { Retention } from './retention.js';
 import type { StopReport } from './worker-options.js';
 
@@ -18,8 +17,10 @@ export interface WorkerParts {
 
 /** What sends from the outbox. */
 export interface OutboxParts {
-  readonly relay: OutboxRelay;
+  readonly relay: { start(): Promise<void>; stop(): Promise<void> };
   readonly followUps: FollowUps;
+  /** false: what is due is delivered from where it is written (`isQueueTable`), and only the clock is kept. */
+  readonly sends: boolean;
 }
 
 /** How long aborted tasks have to end, and what has ended to be committed, once the deadline has passed. */

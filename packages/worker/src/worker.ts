@@ -1,5 +1,6 @@
 import {
   LovageError,
+  isQueueTable,
   lostQueueOf,
   queueSpec,
   resultsNotConfigured,
@@ -15,6 +16,7 @@ import { createLogger } from './logger.js';
 import { LostMessages } from './lost-messages.js';
 import { Pipeline } from './pipeline.js';
 import { Clock } from './relay/clock.js';
+import { ClockReader } from './relay/clock-reader.js';
 import { Dispatcher } from './relay/dispatcher.js';
 import { FollowUps } from './relay/follow-ups.js';
 import { OutboxRelay } from './relay/outbox-relay.js';
@@ -155,7 +157,7 @@ export class Worker {
     const { events, runtime, resolver } = this.#app;
     const worker = this.name;
     const clock = new Clock(runtime);
-    const outbox = this.#outboxParts(connections, clock);
+    const outbox = await this.#outboxParts(connections, clock);
     const pipeline = new Pipeline({
       worker,
       settings,
@@ -163,6 +165,7 @@ export class Worker {
       transport,
       results,
       followUps: outbox?.followUps ?? null,
+      sends: outbox?.sends ?? false,
       clock,
       resolver,
       events,
@@ -206,15 +209,20 @@ export class Worker {
   }
 
   /** null: the app has no outbox. */
-  #outboxParts({ settings, transport, results }: AppConnections, clock: Clock): OutboxParts | null {
+  async #outboxParts({ settings, transport, results }: AppConnections, clock: Clock): Promise<OutboxParts | null> {
     const outbox = results?.capabilities.outbox;
     if (outbox === undefined) return null;
     const { events, runtime } = this.#app;
     const spec = (queue: string) => queueSpec(settings, queue);
     const dispatcher = new Dispatcher({ outbox, transport, queueSpec: spec, events });
+    if (await isQueueTable(transport, outbox)) {
+      const { table } = transport.capabilities;
+      const followUps = new FollowUps({ dispatcher, clock, runtime, wakeIn: (ms) => table?.wakeIn(ms) });
+      return { relay: new ClockReader({ outbox, clock, events, runtime }), followUps, sends: false };
+    }
     const relay = new OutboxRelay({ outbox, dispatcher, clock, events, runtime });
     const followUps = new FollowUps({ dispatcher, clock, runtime, wakeIn: (ms) => relay.wakeIn(ms) });
-    return { relay, followUps };
+    return { relay, followUps, sends: true };
   }
 
   async #stop(reason: string, deadline: Deadline): Promise<StopReport> {

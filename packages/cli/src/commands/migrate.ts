@@ -1,11 +1,12 @@
 import { LovageError, resultsNotConfigured, type Lovage, type SchemaManager, type SchemaStatus } from '@lovage/core';
 import { appOption, jsonOption } from '../app-options.js';
 import { defineCommand } from '../command.js';
+import type { ExitName } from '../exit-codes.js';
 import { describeSchema, isCurrent } from '../schema-status.js';
 import { stdoutOf } from '../terminal.js';
 import { showConnectionRetries, withApp } from '../with-app.js';
 
-/** `lovage migrate`: brings the schema of the results to what this version needs. */
+/** `lovage migrate`: brings the schema of the results, and of a broker in PostgreSQL, to what this version needs. */
 export const command = defineCommand({
   build: (parser) =>
     jsonOption(appOption(parser))
@@ -20,32 +21,41 @@ export const command = defineCommand({
   run: (options, io) =>
     withApp(options.app, io, async (app) => {
       showConnectionRetries(app, io);
-      const schema = await schemaManagerOf(app);
       const { line, colors } = stdoutOf(io);
-      if (options.status) {
-        const status = await schema.status();
-        if (options.json) line(JSON.stringify(status));
-        else for (const text of describeStatus(status)) line(text);
-        return isCurrent(status) ? 'ok' : 'unavailable';
-      }
-      const applied = await schema.migrate();
-      if (options.json) {
-        line(JSON.stringify({ applied }));
+      const ends: ExitName[] = [];
+      for (const schema of await schemaManagersOf(app)) ends.push(await bringUp(schema));
+      return ends.find((end) => end !== 'ok') ?? 'ok';
+
+      async function bringUp(schema: SchemaManager): Promise<ExitName> {
+        if (options.status) {
+          const status = await schema.status();
+          if (options.json) line(JSON.stringify(status));
+          else for (const text of describeStatus(status)) line(text);
+          return isCurrent(status) ? 'ok' : 'unavailable';
+        }
+        const applied = await schema.migrate();
+        if (options.json) {
+          line(JSON.stringify({ applied }));
+          return 'ok';
+        }
+        for (const name of applied) line(`${colors.green('applied')} ${name}`);
+        line(describeSchema(await schema.status()));
         return 'ok';
       }
-      for (const name of applied) line(`${colors.green('applied')} ${name}`);
-      line(describeSchema(await schema.status()));
-      return 'ok';
     }),
 });
 
-async function schemaManagerOf(app: Lovage): Promise<SchemaManager> {
+/** That of the results, and that of the broker where it is another. */
+async function schemaManagersOf(app: Lovage): Promise<readonly SchemaManager[]> {
+  const { broker, results } = await app.settings();
   const backend = await app.resultBackend();
+  const ofResults = backend?.capabilities.schema;
+  const isOwn = broker.urls.length > 0 && (broker.urls[0] !== results?.url || broker.schema !== results?.schema);
+  const ofBroker = isOwn ? (await app.transport()).capabilities.schema : undefined;
+  const managers = [ofResults, ofBroker].flatMap((schema) => schema ?? []);
+  if (managers.length > 0) return managers;
   if (backend === null) throw resultsNotConfigured('migrate works on the tables of stored results');
-  const { schema } = backend.capabilities;
-  if (schema === undefined)
-    throw new LovageError('LOVAGE_DRIVER', "this app's result backend has no schema: nothing to migrate");
-  return schema;
+  throw new LovageError('LOVAGE_DRIVER', "this app's result backend has no schema: nothing to migrate");
 }
 
 function describeStatus(status: SchemaStatus): string[] {

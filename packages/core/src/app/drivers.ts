@@ -10,7 +10,12 @@ import type { Transport } from '../transport/transport.js';
 import { loadPackage } from './module-loader.js';
 
 /** URL scheme → the package that speaks it; `memory` is built in. */
-const TRANSPORTS: Readonly<Record<string, string>> = { amqp: '@lovage/amqp', amqps: '@lovage/amqp' };
+const TRANSPORTS: Readonly<Record<string, string>> = {
+  amqp: '@lovage/amqp',
+  amqps: '@lovage/amqp',
+  postgres: '@lovage/postgres',
+  postgresql: '@lovage/postgres',
+};
 const RESULT_BACKENDS: Readonly<Record<string, string>> = {
   postgres: '@lovage/postgres',
   postgresql: '@lovage/postgres',

@@ -86,7 +86,11 @@ export class InlineTransport implements Transport {
         ),
     });
     if (results === null || !leavesRecord(request, definition, outcome)) return null;
-    const completion = completionOf(draft, outcome, { runtimeMs: runtimeMs(), uuid: () => runtime.uuid() });
+    const completion = completionOf(draft, outcome, {
+      runtimeMs: runtimeMs(),
+      uuid: () => runtime.uuid(),
+      sends: true,
+    });
     // What is to be sent is sent from here: nothing relays what an outbox holds.
     const [result] = await results.commit([{ ...completion, followUps: [] }]);
     if (!isLovageError(result)) return completion.followUps[0]?.message ?? null;

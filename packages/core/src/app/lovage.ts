@@ -16,6 +16,7 @@ import { type Runtime, systemRuntime } from '../runtime/runtime.js';
 import { taskDefinitionOf } from '../task/task.js';
 import type { TaskArgs, TaskClass, TaskDefinition, TaskResult } from '../task/task-definition.js';
 import { TaskRegistry } from '../task/task-registry.js';
+import { isQueueTable } from '../transport/queue-table.js';
 import type { Transport } from '../transport/transport.js';
 import { discover } from './discovery.js';
 import { createResultBackend, createTransport } from './drivers.js';
@@ -93,6 +94,7 @@ export class Lovage {
   readonly #loaded = new Once<LoadedApp>();
   readonly #created = { broker: new Once<Transport>(), results: new Once<ResultBackend | null>() };
   readonly #routing = new Once<Routing>();
+  readonly #queueTable = new Once<boolean>();
   readonly #broker = new Once<Transport>();
   readonly #backend = new Once<ResultBackend | null>();
 
@@ -112,6 +114,7 @@ export class Lovage {
       transport: () => this.#broker.value ?? this.connectBroker(),
       backend: () => this.#requireBackend(),
       outbox: async (options) => (this.#inline ? null : this.#requireOutbox(options)),
+      isQueueTable: (outbox) => this.#isQueueTable(outbox),
       replyTo: () => this.#backend.value?.replyChannel ?? null,
     });
     Object.defineProperty(this, APP, { value: true });
@@ -323,6 +326,13 @@ export class Lovage {
       'LOVAGE_DRIVER',
       'the result backend of this app has no outbox: countdown, eta, tx, track, unique and retries need one',
     );
+  }
+
+  // Whoever cannot be asked now is asked again: until then what is written is sent from here, or by a relay.
+  async #isQueueTable(outbox: Outbox): Promise<boolean> {
+    const asking =
+      this.#queueTable.value ?? this.#queueTable.get(async () => isQueueTable(await this.transport(), outbox));
+    return await Promise.resolve(asking).catch(() => false);
   }
 
   #inlineHost(settings: Settings): ConstructorParameters<typeof InlineTransport>[0] {

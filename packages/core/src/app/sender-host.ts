@@ -36,6 +36,8 @@ export interface SenderHost {
   readonly backend: () => Promise<ResultBackend>;
   /** Where calls are written; null for an app that runs its tasks inline. Throws LOVAGE_RESULTS_NOT_CONFIGURED, and LOVAGE_DRIVER for results that have none. */
   outbox(options: { readonly started: boolean }): Promise<Outbox | null>;
+  /** What is written to it is in the queue. Never rejects. */
+  isQueueTable(outbox: Outbox): Promise<boolean>;
   /** Where this process listens for ends; null until somebody waits. */
   replyTo(): string | null;
 }

@@ -30,8 +30,9 @@ export class TaskEnqueuer {
     if (outbox === null) return null;
     const { maxSize } = await this.#host.routing();
     const scheduled = dueOf(options);
-    // In a transaction only a relay sends: the process may know of no broker, and nothing of the commit.
-    const due = scheduled ?? (tx === null ? null : { inMs: 0 });
+    // In a transaction only a relay sends: the process may know of no broker, and nothing of the commit. And what is written to the queue itself is sent.
+    const isSentFromHere = scheduled === null && tx === null && !(await this.#host.isQueueTable(outbox));
+    const due = scheduled ?? (isSentFromHere ? null : { inMs: 0 });
     const unique = uniqueClaimOf(target.name, options);
     // One key, one task: of many calls in one go the first stands for all.
     const distinct = unique === null ? messages : messages.slice(0, 1);

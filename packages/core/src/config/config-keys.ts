@@ -85,7 +85,7 @@ export const CONFIG_KEYS = {
     short: 'broker',
     slot: 'broker',
     celery: 'broker_url',
-    doc: 'Where messages go: a URL, or several of the hosts of one cluster, tried in turn.',
+    doc: 'Where messages go: an `amqp:` URL, or several of the hosts of one cluster, tried in turn; or a `postgres:` URL: queues in a table.',
   }),
   'broker.transport': optional(type.objectWith<Transport>('a Transport', ['declare', 'publish', 'consume']), {
     slot: 'broker',
@@ -109,13 +109,22 @@ export const CONFIG_KEYS = {
   'broker.confirmWindow': key(type.integer({ min: 1, max: 1_000_000 }), 1000, {
     doc: 'How many messages may be unconfirmed at once; more wait.',
   }),
+  'broker.schema': optional(type.schemaName, {
+    doc: 'PostgreSQL: the schema of the tables. Unset: `results.schema`.',
+  }),
+  'broker.listenUrl': optional(url, {
+    doc: 'PostgreSQL: where to LISTEN, if the URL is a pooler that cannot. Unset: `results.listenUrl`, if both are one URL.',
+  }),
+  'broker.prepare': optional(type.boolean, {
+    doc: 'PostgreSQL: false: no named prepared statements. Unset: `results.prepare`, if both are one URL.',
+  }),
   ...tlsKeys('broker'),
 
   'results.url': optional(url, {
     short: 'results',
     slot: 'results',
     celery: 'result_backend',
-    doc: 'Where results are stored. Unset or null: nothing is stored.',
+    doc: 'Where results are stored. Unset: where messages are, if that is PostgreSQL. Else, or null: nothing is stored.',
   }),
   'results.backend': optional(type.objectWith<ResultBackend>('a ResultBackend', ['commit', 'find', 'waitFor']), {
     slot: 'results',

@@ -35,6 +35,9 @@ describe('defaults', () => {
         connectRetryForMs: 60_000,
         publishTimeoutMs: 10_000,
         confirmWindow: 1000,
+        schema: 'lovage',
+        listenUrl: null,
+        prepare: true,
         tls: null,
       },
       results: null,
@@ -99,6 +102,31 @@ describe('what users write', () => {
       keyFile: null,
       serverName: null,
     });
+  });
+
+  test('results: beside the messages, where these are in PostgreSQL and nobody says otherwise', () => {
+    const settings = (...layers: readonly LovageOptions[]) => resolveSettings(layers.map(own));
+    const broker = 'postgres://localhost/shop';
+    expect(settings({ broker }).results).toMatchObject({ url: broker, schema: 'lovage' });
+    expect(settings({ broker: 'postgresql://a/b' }).results?.url).toBe('postgresql://a/b');
+    expect(settings({ broker, results: null }).results).toBeNull();
+    expect(settings({ broker, results: pool }).results).toMatchObject({ url: '', pool });
+    expect(settings({ broker: 'amqp://a' }).results).toBeNull();
+    expect(settings({ broker }, { broker: 'amqp://a' }).results).toBeNull();
+  });
+
+  test('broker: what is said of the results holds for a broker with the same URL', () => {
+    const url = 'postgres://localhost/shop';
+    const results = { url, schema: 'jobs', prepare: false, listenUrl: 'postgres://direct/shop' };
+    const { broker } = resolveSettings([own({ broker: url, results })]);
+    expect(broker).toMatchObject({ schema: 'jobs', prepare: false, listenUrl: 'postgres://direct/shop' });
+    const other = resolveSettings([own({ broker: 'postgres://localhost/queues', results })]).broker;
+    expect(other).toMatchObject({ schema: 'jobs', prepare: true, listenUrl: null });
+    const set = { url, schema: 'queues', prepare: true, listenUrl: 'postgres://b/shop' };
+    expect(resolveSettings([own({ broker: set, results })]).broker).toMatchObject({ schema: 'queues', prepare: true });
+    const tls = { caFile: '/ca.pem' };
+    expect(resolveSettings([own({ broker: { url, tls } })]).results?.tls).toMatchObject(tls);
+    expect(resolveSettings([own({ broker: url, results: { url, tls } })]).broker.tls).toMatchObject(tls);
   });
 
   test('results: a URL, a group, a backend, a pool, null', () => {

@@ -74,7 +74,12 @@ export function resolveSettings(layers: readonly ConfigLayer[]): Settings {
     };
     return Object.values(settings).every((value) => value === null) ? null : Object.freeze(settings);
   };
-  const stored = get('results.url') !== null || get('results.backend') !== null || get('results.pool') !== null;
+  const brokerUrls = get('broker.url') ?? Object.freeze([]);
+  const resultsUrl = RESULTS.some((path) => values.has(path)) ? get('results.url') : databaseOf(brokerUrls);
+  const stored = resultsUrl !== null || get('results.backend') !== null || get('results.pool') !== null;
+  // One URL, one server: what is said of the results holds for the broker too, and the reverse for TLS.
+  const isOneUrl = resultsUrl !== null && resultsUrl === brokerUrls[0];
+  const [brokerTls, resultsTls] = [tls('broker'), tls('results')];
 
   return Object.freeze({
     name: get('name'),
@@ -82,19 +87,22 @@ export function resolveSettings(layers: readonly ConfigLayer[]): Settings {
     queues: get('queues'),
     routes: get('routes'),
     broker: Object.freeze({
-      urls: get('broker.url') ?? Object.freeze([]),
+      urls: brokerUrls,
       transport: get('broker.transport'),
       heartbeatMs: get('broker.heartbeat'),
       connectTimeoutMs: get('broker.connectTimeout'),
       connectRetryForMs: get('broker.connectRetryFor'),
       publishTimeoutMs: get('broker.publishTimeout'),
       confirmWindow: get('broker.confirmWindow'),
-      tls: tls('broker'),
+      schema: get('broker.schema') ?? get('results.schema'),
+      listenUrl: get('broker.listenUrl') ?? (isOneUrl ? get('results.listenUrl') : null),
+      prepare: get('broker.prepare') ?? (isOneUrl ? get('results.prepare') : true),
+      tls: brokerTls ?? (isOneUrl ? resultsTls : null),
     }),
     results: !stored
       ? null
       : Object.freeze({
-          url: get('results.url') ?? '',
+          url: resultsUrl ?? '',
           backend: get('results.backend'),
           pool: get('results.pool'),
           schema: get('results.schema'),
@@ -105,7 +113,7 @@ export function resolveSettings(layers: readonly ConfigLayer[]): Settings {
           poolSize: get('results.poolSize'),
           connectTimeoutMs: get('results.connectTimeout'),
           connectRetryForMs: get('results.connectRetryFor'),
-          tls: tls('results'),
+          tls: resultsTls ?? (isOneUrl ? brokerTls : null),
         }),
     worker: Object.freeze({
       concurrency: get('worker.concurrency'),
@@ -117,6 +125,14 @@ export function resolveSettings(layers: readonly ConfigLayer[]): Settings {
       trackStarted: get('worker.trackStarted'),
     }),
   });
+}
+
+const RESULTS: readonly ConfigPath[] = ['results.url', 'results.backend', 'results.pool'];
+
+/** Where results go if nobody says: beside the messages, if these are in a database. */
+function databaseOf(urls: readonly string[]): string | null {
+  const url = urls[0];
+  return url !== undefined && /^postgres(ql)?:/i.test(url) ? url : null;
 }
 
 function rivalsOf(path: ConfigPath): readonly ConfigPath[] {

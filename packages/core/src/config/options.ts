@@ -11,7 +11,7 @@ export interface LovageOptions {
   readonly name?: string;
   /** One URL, several hosts of one cluster, a ready transport (who creates it stops it), or the group of broker options. */
   readonly broker?: string | readonly string[] | Transport | BrokerConfig;
-  /** A URL, a ready backend or `pg.Pool` (who creates it stops it), or the group of results options. null: nothing is stored. */
+  /** A URL, a ready backend or `pg.Pool` (who creates it stops it), or the group of results options. null: nothing is stored. Default: the broker's URL if that is PostgreSQL's, else null. */
   readonly results?: string | ResultBackend | PoolLike | ResultsConfig | null;
   /** The queue of tasks that nothing sends elsewhere. Default 'lovage'. */
   readonly defaultQueue?: string;
@@ -36,6 +36,12 @@ export interface BrokerConfig {
   readonly publishTimeout?: Duration;
   /** Messages that may be unconfirmed at once. Default 1000. */
   readonly confirmWindow?: number;
+  /** PostgreSQL: the schema of the tables. Default: that of the results. */
+  readonly schema?: string | null;
+  /** PostgreSQL: where to LISTEN, if `url` is a pooler that cannot. Default: as of results with the same URL. */
+  readonly listenUrl?: string | null;
+  /** PostgreSQL: false: no named prepared statements. Default: as of results with the same URL, else true. */
+  readonly prepare?: boolean | null;
   readonly tls?: TlsConfig;
 }
 

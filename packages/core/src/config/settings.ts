@@ -36,7 +36,13 @@ export interface BrokerSettings {
   readonly publishTimeoutMs: number;
   /** How many messages may be unconfirmed at once; more wait. */
   readonly confirmWindow: number;
-  /** TLS material, as node:tls takes it; file names of PEM files. For `amqps` URLs. */
+  /** PostgreSQL alone: the schema of the tables. */
+  readonly schema: string;
+  /** PostgreSQL alone: where to LISTEN, if the URL is a pooler that cannot. null: the URL. */
+  readonly listenUrl: string | null;
+  /** PostgreSQL alone; false: no named prepared statements (a pooler in transaction mode). */
+  readonly prepare: boolean;
+  /** TLS material, as node:tls takes it; file names of PEM files. For `amqps` and `postgres` URLs. */
   readonly tls: TlsSettings | null;
 }
 

@@ -40,6 +40,8 @@ export interface EndOptions {
   /** null: the task never started. */
   readonly runtimeMs: number | null;
   readonly uuid: () => string;
+  /** What is due at once is sent right after the commit, by whoever commits; false: it is delivered from where it is written (`isQueueTable`). */
+  readonly sends: boolean;
 }
 
 /** To be taken before the task runs: it may change its arguments. */
@@ -85,8 +87,7 @@ function againOf(draft: CompletionDraft, outcome: AgainOutcome, options: EndOpti
   const reason = unsendableReason(message);
   if (reason !== null) return completionOf(draft, { kind: 'failure', error: cannotWait(reason, outcome) }, options);
   const due = outcome.kind === 'retry' ? { inMs: outcome.delayMs } : outcome.due;
-  // Due at once: the committer sends it, right after the commit.
-  const isNow = 'inMs' in due && due.inMs <= 0;
+  const isNow = options.sends && 'inMs' in due && due.inMs <= 0;
   const { id: taskId, task } = draft.record;
   return {
     record: {

@@ -17,7 +17,7 @@ export interface OutboxMessage {
   readonly task: string;
   /** Its body is text (UTF-8), its headers are without `eta`. */
   readonly message: Message;
-  /** null: born leased. Its writer publishes it right after the commit and removes it; if it does not, a relay does, once the lease is over. */
+  /** null: born leased. Its writer publishes it right after the commit and removes it; if it does not, a relay does, once the lease is over. Never null where the outbox is the queue itself (`isQueueTable`). */
   readonly due: DueTime | null;
 }
 
@@ -82,6 +82,9 @@ export interface OutboxWatch {
 
 /** Messages on their way into the broker, in the database that keeps the records: a capability of a ResultBackend. Rows are also written by `commit`. */
 export interface Outbox {
+  /** Names the table of the rows, as `QueueTable.id` does; absent: no transport's queues can be in it. */
+  tableId?(): Promise<string>;
+
   /**
    * Writes calls, all or none, each with its record. One result a call, in order. With `tx` they are part of the transaction open on that connection, and
    * exist when it commits; a statement that fails there leaves the transaction as it was. Works before `start` if `tx` is given.

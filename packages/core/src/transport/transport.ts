@@ -1,5 +1,7 @@
 import type { LovageError } from '../errors/lovage-error.js';
 import type { Delivery, Message } from '../message/message.js';
+import type { SchemaManager } from '../results/result-backend.js';
+import type { QueueTable } from './queue-table.js';
 
 /** How one queue is declared. `<name>.lost` and `<name>.dead` stand beside it (see `declare`). */
 export interface QueueSpec {
@@ -20,6 +22,10 @@ export interface StartOptions {
 /** What only some transports can do. A power that is absent is undefined. */
 export interface TransportCapabilities {
   readonly inspect?: QueueInspector;
+  /** The tables that it keeps messages in. */
+  readonly schema?: SchemaManager;
+  /** The table that its queues are. */
+  readonly table?: QueueTable;
 }
 
 /** Looks into queues and empties them. */
@@ -43,8 +49,8 @@ export interface Transport {
   readonly capabilities: TransportCapabilities;
 
   /**
-   * Connects. Throws LOVAGE_BROKER_UNAVAILABLE when `retryForMs` is over and LOVAGE_ACCESS_REFUSED at once; after a failure it may be
-   * called again. From the first success on, a lost connection is repaired in the background until `stop`.
+   * Connects. Throws LOVAGE_BROKER_UNAVAILABLE when `retryForMs` is over and LOVAGE_ACCESS_REFUSED at once (LOVAGE_SCHEMA: its tables are missing, or others'); after a failure it
+   * may be called again. From the first success on, a lost connection is repaired in the background until `stop`.
    */
   start(options: StartOptions): Promise<void>;
 
@@ -76,7 +82,10 @@ export interface ConsumeOptions {
   readonly prefetch: number;
   /** Called with what arrived together, never empty, and never before `consume` has resolved. It must not throw. */
   readonly onDeliveries: (deliveries: readonly Delivery[]) => void;
-  /** Called when all that was delivered and is unsettled has gone back to the broker, which delivers it again, to anyone. It must not throw. */
+  /**
+   * Called when what was delivered and is unsettled has gone back to the broker, all of it or some, which delivers it again, to anyone. What is left is still to be settled
+   * or handed back; for what has gone both are passed over. It must not throw.
+   */
   readonly onLost?: () => void;
 }
 

@@ -1,5 +1,6 @@
 import {
   LovageError,
+  isQueueTable,
   queueSpec,
   resultsNotConfigured,
   type Lovage,
@@ -87,8 +88,12 @@ export class Relay {
     const { events, runtime } = this.#app;
     const spec = (queue: string) => queueSpec(settings, queue);
     const dispatcher = new Dispatcher({ outbox, transport, queueSpec: spec, events });
-    this.#relay = new OutboxRelay({ outbox, dispatcher, clock: new Clock(runtime), events, runtime });
-    await this.#relay.start();
+    if (await isQueueTable(transport, outbox))
+      events.emit('warning', {
+        message: 'nothing is to be relayed: the outbox is the queue itself, and workers take what is due from it',
+      });
+    else this.#relay = new OutboxRelay({ outbox, dispatcher, clock: new Clock(runtime), events, runtime });
+    await this.#relay?.start();
     this.#assertNotStopping();
     // Where all workers are Python's, nobody else does.
     if (backend !== null) this.#retention = new Retention({ results: backend, events, runtime });
