@@ -43,7 +43,15 @@ const ARROWS = [
     may: ['core', 'amqp', 'postgres', 'worker', 'cli'],
     reason: 'Users get @lovage/testing by itself.',
   },
+  {
+    name: 'create-lovage',
+    may: [],
+    reason: 'It runs before anything is installed, and is downloaded for one run: it has no dependency.',
+  },
 ];
+
+/** Published under their own names, not under @lovage. */
+const UNSCOPED = ['lovage', 'create-lovage'];
 
 /** Server libraries belong to one package: their types and quirks stay inside it. */
 const LIBRARIES = [
@@ -66,7 +74,7 @@ function restrictedImports({ name, may, reason }, { tests }) {
     {
       paths: [
         ...forbidden.map((other) => {
-          const specifier = other === 'lovage' ? 'lovage' : `@lovage/${other}`;
+          const specifier = UNSCOPED.includes(other) ? other : `@lovage/${other}`;
           return { name: specifier, message: message(specifier) };
         }),
         ...LIBRARIES.filter(({ home }) => home !== name && !tests).map(({ name: library, home }) => ({
@@ -76,11 +84,11 @@ function restrictedImports({ name, may, reason }, { tests }) {
       ],
       patterns: [
         {
-          regex: '^(@lovage/[^/]+|lovage)/(?!package\\.json$)',
+          regex: '^(@lovage/[^/]+|lovage|create-lovage)/(?!package\\.json$)',
           message: 'Import the package by its name: only what its index exports is its face.',
         },
         {
-          regex: '^(\\.\\./)+(amqp|cli|core|lovage|postgres|testing|worker)/(src|dist)/',
+          regex: '^(\\.\\./)+(amqp|cli|core|create-lovage|lovage|postgres|testing|worker)/(src|dist)/',
           message: 'Import another package by its name: a relative path would load a second copy of it.',
         },
       ],
@@ -90,6 +98,8 @@ function restrictedImports({ name, may, reason }, { tests }) {
 
 export default defineConfig(
   globalIgnores(['**/dist/', '**/coverage/', '**/node_modules/']),
+  // Parts of projects: they are compiled once they are written.
+  globalIgnores(['packages/create-lovage/templates/']),
   js.configs.recommended,
   {
     files: ['**/*.ts', 'scripts/**/*.js'],

@@ -12,6 +12,7 @@ const NAMES = [
   '@lovage/postgres',
   '@lovage/testing',
   '@lovage/worker',
+  'create-lovage',
   'lovage',
 ];
 
@@ -37,7 +38,7 @@ describe('the packed packages, installed outside the repository', () => {
         expect.arrayContaining(['LICENSE', 'README.md', 'dist/index.d.ts', 'dist/index.js', 'package.json']),
       );
       const stray =
-        /^(?!(bin|dist|migrations)\/|LICENSE$|README\.md$|package\.json$)|\.tsbuildinfo$|\.test\.|(?<!\.d)\.ts$/;
+        /^(?!(bin|dist|migrations|templates)\/|LICENSE$|README\.md$|package\.json$)|\.tsbuildinfo$|\.test\.|^(?!templates\/).*(?<!\.d)\.ts$/;
       expect(files.filter((file) => stray.test(file))).toEqual([]);
     });
 
@@ -68,7 +69,7 @@ describe('the packed packages, installed outside the repository', () => {
       readonly packages: Readonly<Record<string, { readonly resolved?: string }>>;
     };
     const ours = Object.entries(lock.packages).filter(([where]) =>
-      /node_modules\/(@lovage\/[^/]+|lovage)$/.test(where),
+      /node_modules\/(@lovage\/[^/]+|lovage|create-lovage)$/.test(where),
     );
     expect(ours.map(([where]) => where.replace('node_modules/', '')).sort()).toEqual(NAMES);
     for (const [, { resolved }] of ours) expect(resolved).toMatch(/^file:tarballs\//);
@@ -164,6 +165,53 @@ describe('the packed packages, installed outside the repository', () => {
 
     function environment(): NodeJS.ProcessEnv {
       return { LOVAGE_BROKER: broker.url, LOVAGE_RESULTS: results.url };
+    }
+  });
+
+  describe('create-lovage', () => {
+    let broker: IsolatedBroker;
+    let results: IsolatedResults;
+
+    beforeAll(async () => {
+      [broker, results] = await Promise.all([isolatedBroker(), isolatedResults()]);
+    });
+
+    afterAll(async () => {
+      await broker?.drop();
+      await results?.drop();
+    });
+
+    it.each([
+      ['typescript', 'esm'],
+      ['typescript', 'cjs'],
+      ['javascript', 'esm'],
+      ['javascript', 'cjs'],
+    ])('writes a project in %s, %s, that runs', async (language, modules) => {
+      const name = `${language}-${modules}`;
+      const flags = [`--${language}`, `--${modules}`, '--no-install'];
+      // Inside the project, so that it finds what is installed there.
+      const created = await runLovage([name, ...flags], { bin: createLovage(), cwd: project.folder });
+      expect(created).toMatchObject({ code: 0, stderr: '' });
+      const cwd = path.join(project.folder, name);
+      expect(existsSync(path.join(cwd, '.gitignore'))).toBe(true); // npm packs none under that name
+      const env = { LOVAGE_BROKER: broker.url, LOVAGE_RESULTS: results.url };
+      const options = { bin: project.bin, cwd, env };
+      if (language === 'typescript') expect(await tsc(['-p', cwd])).toMatchObject({ stdout: '', code: 0 });
+      expect(await runLovage(['migrate'], options)).toMatchObject({ code: 0, stderr: '' });
+      const worker = await startWorker([], options);
+      try {
+        const called = await runLovage(['call', 'math.divide', '1', '2', '--wait'], options);
+        expect(called).toEqual({ code: 0, stdout: '0.5\n', stderr: '' });
+        const script = language === 'typescript' ? 'send.ts' : 'send.js';
+        expect(await runLovage(['run', script], options)).toEqual({ code: 0, stdout: '0.5\n', stderr: '' });
+        expect(await worker.stop()).toBe(0);
+      } finally {
+        await worker.kill();
+      }
+    });
+
+    function createLovage(): string {
+      return path.join(project.folder, 'node_modules', '.bin', 'create-lovage');
     }
   });
 

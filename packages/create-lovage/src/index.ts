@@ -1,0 +1,3 @@
+export * from './create-io.js';
+export * from './main.js';
+export * from './process-io.js';

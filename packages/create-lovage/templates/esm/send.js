@@ -1,0 +1,7 @@
+import { app } from './app.js';
+import { Divide } from './math/tasks.js';
+
+const result = await app.task(Divide).delay(1, 2);
+console.log(await result.get({ timeout: '10s' }));
+
+await app.stop(); // closes the connections, so that the process can end

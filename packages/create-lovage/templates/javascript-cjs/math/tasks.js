@@ -1,0 +1,13 @@
+const { Task } = require('lovage');
+
+class Divide {
+  run(x, y) {
+    if (y === 0) throw new RangeError('division by zero');
+    return x / y;
+  }
+}
+
+// What `@Task(…)` above the class is in TypeScript.
+Task({ name: 'math.divide', params: ['x', 'y'] })(Divide);
+
+module.exports = { Divide };

@@ -1,0 +1,7 @@
+import { Lovage } from 'lovage';
+
+// Its broker and its results come from `lovage dev`, or from LOVAGE_BROKER and LOVAGE_RESULTS.
+export const app = new Lovage({ name: '{{name}}' });
+
+app.configFromObject(process.env, { namespace: 'LOVAGE' });
+app.autodiscover(['math'], { from: __filename }); // finds ./math/tasks.{{extension}}

@@ -1,0 +1,11 @@
+import { app } from './app.js';
+import { Divide } from './math/tasks.js';
+
+async function main(): Promise<void> {
+  const result = await app.task(Divide).delay(1, 2);
+  console.log(await result.get({ timeout: '10s' }));
+
+  await app.stop(); // closes the connections, so that the process can end
+}
+
+void main();
