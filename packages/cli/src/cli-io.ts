@@ -10,8 +10,8 @@ export interface CliIo {
   readonly stderr: CliOutput;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
-  /** Calls `listener` at each SIGINT and SIGTERM, in place of what they do otherwise, until the function returned is called. */
-  onStopSignal(listener: (signal: NodeJS.Signals) => void): () => void;
+  /** Calls `listener` at each SIGINT and SIGTERM, and if asked for at SIGHUP, in place of what they do otherwise, until the function returned is called. */
+  onStopSignal(listener: (signal: NodeJS.Signals) => void, options?: { readonly hangUp?: boolean }): () => void;
   /** Resolves once nothing is left to do: what a script left behind (timers, open connections) has run to its end. */
   untilIdle(): Promise<void>;
 }

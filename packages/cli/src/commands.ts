@@ -26,6 +26,11 @@ export interface CommandGroup {
 
 /** Every command. A module is loaded when its command is used, so that `--help` is fast. */
 export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
+  {
+    usage: 'dev',
+    describe: 'Run tasks on a database of its own, with the newest code',
+    load: () => import('./commands/dev.js'),
+  },
   { usage: 'worker', describe: 'Run tasks', load: () => import('./commands/worker.js') },
   {
     usage: 'relay',

@@ -11,10 +11,11 @@ export function processIo(): CliIo {
     stderr: process.stderr,
     env: process.env,
     cwd: process.cwd(),
-    onStopSignal: (listener) => {
-      for (const signal of STOP_SIGNALS) process.on(signal, listener);
+    onStopSignal: (listener, { hangUp = false } = {}) => {
+      const signals: readonly NodeJS.Signals[] = hangUp ? [...STOP_SIGNALS, 'SIGHUP'] : STOP_SIGNALS;
+      for (const signal of signals) process.on(signal, listener);
       return () => {
-        for (const signal of STOP_SIGNALS) process.off(signal, listener);
+        for (const signal of signals) process.off(signal, listener);
       };
     },
     untilIdle: async () => {

@@ -4,11 +4,12 @@ import type { Argv } from 'yargs';
 import { describeBanner, type ServiceBanner } from './banner.js';
 import type { CliIo } from './cli-io.js';
 import type { ExitName } from './exit-codes.js';
+import { useDev } from './dev/use-dev.js';
 import { exitOf } from './exit-of.js';
 import { choiceOption } from './option-values.js';
 import { causesOf, framesOf, messageOf } from './report-error.js';
 import { showsColor, stderrOf, type Colors } from './terminal.js';
-import { withApp } from './with-app.js';
+import { withPreparedApp, type AppUse } from './with-app.js';
 
 const LOG_FORMATS = ['text', 'json'] as const;
 
@@ -58,10 +59,18 @@ export interface Service<Report> {
   stop(signal: NodeJS.Signals, options: { readonly again: boolean }): Promise<Report>;
 }
 
+/** What a service was started with. */
+export interface ServiceRequest {
+  readonly flags: ServiceFlags;
+  readonly io: CliIo;
+  /** As withPreparedApp; absent: the `lovage dev` of this folder is used, if one runs. */
+  readonly prepare?: AppUse['prepare'];
+}
+
 /** A command that runs until a signal, with its banner and its log on standard error. Where each line is JSON, so is the error that ends it. */
 export function runService(
   name: 'worker' | 'relay',
-  { flags, io }: { readonly flags: ServiceFlags; readonly io: CliIo },
+  { flags, io, prepare }: ServiceRequest,
   run: (host: ServiceHost) => Promise<ExitName>,
 ): Promise<ExitName> {
   const level = choiceOption(flags.loglevel, LOG_LEVELS, '--loglevel');
@@ -72,7 +81,9 @@ export function runService(
     if (format === 'json') logger.info(`lovage ${name} starting`, { event: `${name}:starting`, ...banner });
     else for (const text of describeBanner(banner, { rows: rowsOf(banner, colors), colors })) line(text);
   };
-  const running = withApp(flags.app, io, async (app) => {
+  // Where each line is JSON, the banner says whose services these are.
+  const findDev = (app: Lovage): void => useDev(app, io, { silent: format === 'json' });
+  const running = withPreparedApp(flags.app, { io, prepare: prepare ?? findDev }, async (app) => {
     const loaded = await app.load();
     const ends = [logEvents(app.events, logger), guardProcess(logger)];
     try {

@@ -12,7 +12,8 @@ process.stdout.on('error', (error) => {
   process.exit();
 });
 process.stderr.on('error', (error) => {
-  if (error.code !== 'EPIPE') throw error;
+  // EIO: its terminal was closed.
+  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
 });
 
 void main(process.argv.slice(2), processIo()).then((code) => {

@@ -1,7 +1,8 @@
-import { LovageError, resultsNotConfigured, type Lovage, type SchemaManager, type SchemaStatus } from '@lovage/core';
+import type { SchemaManager, SchemaStatus } from '@lovage/core';
 import { appOption, jsonOption } from '../app-options.js';
 import { defineCommand } from '../command.js';
 import type { ExitName } from '../exit-codes.js';
+import { schemaManagersOf } from '../schema-managers.js';
 import { describeSchema, isCurrent } from '../schema-status.js';
 import { stdoutOf } from '../terminal.js';
 import { showConnectionRetries, withApp } from '../with-app.js';
@@ -44,19 +45,6 @@ export const command = defineCommand({
       }
     }),
 });
-
-/** That of the results, and that of the broker where it is another. */
-async function schemaManagersOf(app: Lovage): Promise<readonly SchemaManager[]> {
-  const { broker, results } = await app.settings();
-  const backend = await app.resultBackend();
-  const ofResults = backend?.capabilities.schema;
-  const isOwn = broker.urls.length > 0 && (broker.urls[0] !== results?.url || broker.schema !== results?.schema);
-  const ofBroker = isOwn ? (await app.transport()).capabilities.schema : undefined;
-  const managers = [ofResults, ofBroker].flatMap((schema) => schema ?? []);
-  if (managers.length > 0) return managers;
-  if (backend === null) throw resultsNotConfigured('migrate works on the tables of stored results');
-  throw new LovageError('LOVAGE_DRIVER', "this app's result backend has no schema: nothing to migrate");
-}
 
 function describeStatus(status: SchemaStatus): string[] {
   const { applied, pending, unknown } = status;

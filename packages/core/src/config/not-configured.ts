@@ -4,7 +4,8 @@ import { LovageError } from '../errors/lovage-error.js';
 export function brokerNotConfigured(): LovageError {
   return new LovageError(
     'LOVAGE_CONFIG',
-    "no broker is configured: set `broker`, as in new Lovage({ broker: 'amqp://localhost' }), or the environment variable " +
+    'no broker is configured: run `npx lovage dev` beside the app for one to develop with, ' +
+      "or set `broker`, as in new Lovage({ broker: 'amqp://localhost' }), or the environment variable " +
       'LOVAGE_BROKER where the app reads it: app.configFromObject(process.env, { namespace: "LOVAGE" })',
   );
 }

@@ -1,0 +1,86 @@
+import { fork } from 'node:child_process';
+import path from 'node:path';
+import { filesIn, REPORT_MODULES } from './loaded-files.js';
+import type { FromWorker, StopKind, TaskSummary, ToWorker } from './protocol.js';
+
+const ENTRY = path.join(__dirname, 'worker-entry.js');
+/** How long a worker that must end at once may take to hand back what it runs; one that is stuck in a loop hears nothing. */
+const KILL_AFTER_MS = 5_000;
+
+export interface WorkerProcessOptions {
+  /** As -A. */
+  readonly app: string;
+  readonly loglevel: string;
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Of the database that is broker and results. */
+  readonly url: string;
+  /** The app is loaded. What it returns to is the worker's start. */
+  readonly onLoaded: (tasks: readonly TaskSummary[]) => void;
+  readonly onFiles: (files: readonly string[]) => void;
+}
+
+/** How a worker ended. */
+export interface WorkerEnd {
+  /** null: by a signal. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** Whether it ever consumed, and since when; a time of performance.now. */
+  readonly readyAt: number | null;
+}
+
+/** A worker of `lovage dev`, in a process and a session of its own, so that Ctrl-C in a terminal does not reach it. It ends by itself when this process does. */
+export interface WorkerProcess {
+  /** Asks it to end; see ToWorker. */
+  stop(how: StopKind, reason: string): void;
+  /** Never rejects. */
+  readonly ended: Promise<WorkerEnd>;
+}
+
+export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess {
+  const child = fork(ENTRY, [options.app, options.loglevel], {
+    cwd: options.cwd,
+    // Not among the arguments, which every user of this machine may see. Code of the app's own that reads these finds what Lovage uses.
+    env: { ...options.env, ...REPORT_MODULES, LOVAGE_BROKER: options.url, LOVAGE_RESULTS: options.url },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    detached: true,
+  });
+  let readyAt: number | null = null;
+  let killing: NodeJS.Timeout | undefined;
+  let hurried = false;
+  const ended = new Promise<WorkerEnd>((resolve) => {
+    const end = (code: number | null, signal: NodeJS.Signals | null): void => {
+      clearTimeout(killing);
+      resolve({ code, signal, readyAt });
+    };
+    // Not `exit`, which may come before the worker's last messages.
+    child.once('close', end);
+    // It could not even be started.
+    child.once('error', () => child.pid === undefined && end(1, null));
+  });
+  const send = (message: ToWorker): void => {
+    // Whatever keeps a message from a worker ends the worker too, which `ended` tells.
+    if (child.connected) child.send(message, () => undefined);
+  };
+  child.on('message', (message) => {
+    const files = filesIn(message);
+    if (files.length > 0) options.onFiles(files);
+    const { kind } = message as FromWorker;
+    if (kind === 'ready') {
+      readyAt = performance.now();
+      if (!hurried) clearTimeout(killing);
+    }
+    if (kind !== 'loaded') return;
+    options.onLoaded((message as Extract<FromWorker, { kind: 'loaded' }>).tasks);
+    send({ kind: 'run' });
+  });
+  return {
+    ended,
+    stop: (how, reason) => {
+      send({ kind: 'stop', how, reason });
+      hurried = how === 'now';
+      // One that is not ready runs no task that could be waited for.
+      if (hurried || readyAt === null) killing ??= setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+    },
+  };
+}
