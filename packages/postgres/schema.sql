@@ -1,5 +1,13 @@
 -- What the migrations make. UPDATE_SCHEMA=1 with this test writes it anew.
 
+CREATE TABLE consumers (
+  id uuid NOT NULL,
+  queue text COLLATE "C" NOT NULL,
+  name text NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  CONSTRAINT consumers_pkey PRIMARY KEY (id)
+);
+
 CREATE TABLE migrations (
   name text NOT NULL,
   applied_at timestamp with time zone NOT NULL DEFAULT now(),
@@ -17,10 +25,27 @@ CREATE TABLE outbox (
   properties jsonb NOT NULL,
   body text NOT NULL,
   created_at timestamp with time zone NOT NULL,
-  CONSTRAINT outbox_pkey PRIMARY KEY (id)
+  priority smallint NOT NULL DEFAULT 0,
+  deliveries integer NOT NULL DEFAULT 0,
+  CONSTRAINT outbox_pkey PRIMARY KEY (id),
+  CONSTRAINT outbox_priority_check CHECK (((priority >= 0) AND (priority <= 256)))
 );
 CREATE INDEX outbox_due_at ON outbox USING btree (due_at);
+CREATE INDEX outbox_queue ON outbox USING btree (queue, priority, due_at);
 CREATE INDEX outbox_task_id ON outbox USING btree (task_id);
+
+CREATE TABLE queues (
+  name text COLLATE "C" NOT NULL,
+  type text NOT NULL,
+  max_priority smallint,
+  CONSTRAINT queues_max_priority_check CHECK (((max_priority >= 1) AND (max_priority <= 255))),
+  CONSTRAINT queues_pkey PRIMARY KEY (name),
+  CONSTRAINT queues_type_check CHECK ((type = ANY (ARRAY['quorum'::text, 'classic'::text])))
+);
+
+CREATE TABLE schema_id (
+  id uuid NOT NULL DEFAULT gen_random_uuid()
+);
 
 CREATE TABLE task_results (
   id text COLLATE "C" NOT NULL,

@@ -35,6 +35,7 @@ export * from './results/result-backend.js';
 export * from './results/result-store.js';
 export * from './results/task-record.js';
 export type { TaskSnapshot } from './results/task-snapshot.js';
+export { Alarm } from './runtime/alarm.js';
 export * from './runtime/backoff.js';
 export * from './runtime/duration.js';
 export * from './runtime/mask-url.js';

@@ -1,1 +1,2 @@
 export { createResultBackend } from './create-result-backend.js';
+export { createTransport } from './create-transport.js';

@@ -20,6 +20,7 @@ import { Database } from './database/database.js';
 import { outboxChannelOf } from './outbox/outbox-channel.js';
 import { PostgresOutbox } from './outbox/postgres-outbox.js';
 import { type OutboxStatements, outboxStatements } from './outbox/statements.js';
+import { readTableId } from './schema/table-id.js';
 import { RecordCommitter } from './records/record-committer.js';
 import { recordOf, stateOf } from './records/record-row.js';
 import { isStorableId } from './records/storable-id.js';
@@ -53,7 +54,7 @@ export class PostgresResultBackend implements ResultBackend {
   constructor(settings: ResultsSettings, context: DriverContext) {
     this.#settings = settings;
     this.#context = context;
-    this.#database = new Database(settings, context);
+    this.#database = new Database({ ...settings, target: 'results' }, context);
     this.#schema = new PostgresSchemaManager(this.#database, settings.schema);
     this.#statements = recordStatements(settings.schema);
     this.#outboxStatements = outboxStatements(settings.schema);
@@ -64,6 +65,7 @@ export class PostgresResultBackend implements ResultBackend {
       database: this.#database,
       statements: this.#outboxStatements,
       channel: this.#channel,
+      tableId: () => readTableId(this.#database, settings.schema),
       runtime: context.runtime,
       watch: (onWake) => this.#watch(onWake),
       onEnded: (ends) => this.#announce(ends),
@@ -173,6 +175,7 @@ export class PostgresResultBackend implements ResultBackend {
     const applicationName = `lovage ${this.#context.name} listen`;
     this.#listener ??= new WakeListener({
       context: this.#context,
+      target: 'results',
       url: maskUrl(listenAt),
       config: () => connectionConfig(listenAt, { applicationName, connectTimeoutMs, tls }),
       notify: async (channel) => void (await this.#database.run(NOTIFY, [[channel], ['[]']])),

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import {
+  type BrokerSettings,
   type Completion,
   type DriverContext,
   EventBus,
@@ -36,6 +37,23 @@ export function resultsSettings(fields: Partial<ResultsSettings> = {}): ResultsS
     poolSize: 4,
     connectTimeoutMs: 5_000,
     connectRetryForMs: 5_000,
+    tls: null,
+    ...fields,
+  };
+}
+
+export function brokerSettings(fields: Partial<BrokerSettings> = {}): BrokerSettings {
+  return {
+    urls: [serverUrl()],
+    transport: null,
+    heartbeatMs: 30_000,
+    connectTimeoutMs: 5_000,
+    connectRetryForMs: 5_000,
+    publishTimeoutMs: 10_000,
+    confirmWindow: 1_000,
+    schema: 'lovage',
+    listenUrl: null,
+    prepare: true,
     tls: null,
     ...fields,
   };

@@ -1,4 +1,4 @@
-import { type ErrorCode, LovageError, isLovageError } from '@lovage/core';
+import { type ConnectionTarget, type ErrorCode, LovageError, isLovageError } from '@lovage/core';
 
 /**
  * What an error of pg means for what was asked.
@@ -52,16 +52,22 @@ const BY_MESSAGE: readonly (readonly [RegExp, DatabaseFailure])[] = [
   [/^timeout exceeded when trying to connect/, 'unavailable'], // every pooled connection was busy for that long
 ];
 
+/** What is the case where a database of that kind cannot be reached, or cannot do it now. */
+export const UNAVAILABLE = {
+  broker: 'LOVAGE_BROKER_UNAVAILABLE',
+  results: 'LOVAGE_RESULTS_UNAVAILABLE',
+} as const satisfies Record<ConnectionTarget, ErrorCode>;
+
+const NOT_STORABLE = {
+  broker: 'LOVAGE_PUBLISH',
+  results: 'LOVAGE_RESULT_NOT_STORABLE',
+} as const satisfies Record<ConnectionTarget, ErrorCode>;
+
 const CODES = {
-  row: 'LOVAGE_RESULT_NOT_STORABLE',
-  conflict: 'LOVAGE_RESULTS_UNAVAILABLE',
-  locked: 'LOVAGE_RESULTS_UNAVAILABLE',
-  lost: 'LOVAGE_RESULTS_UNAVAILABLE',
-  unavailable: 'LOVAGE_RESULTS_UNAVAILABLE',
   refused: 'LOVAGE_ACCESS_REFUSED',
   schema: 'LOVAGE_SCHEMA',
   config: 'LOVAGE_CONFIG',
-} as const satisfies Record<DatabaseFailure, ErrorCode>;
+} as const satisfies Partial<Record<DatabaseFailure, ErrorCode>>;
 
 export function failureOf(error: unknown): DatabaseFailure {
   const sqlState = sqlStateOf(error);
@@ -87,11 +93,17 @@ export function sqlStateOf(error: unknown): string | null {
 }
 
 /** The coded error for one of pg's; one of ours passes as it is. `url` is shown, and must be masked. */
-export function databaseError(error: unknown, url: string): LovageError {
+export function databaseError(error: unknown, url: string, target: ConnectionTarget = 'results'): LovageError {
   if (isLovageError(error)) return error;
   const failure = failureOf(error);
+  const code =
+    failure === 'row'
+      ? NOT_STORABLE[target]
+      : failure in CODES
+        ? CODES[failure as keyof typeof CODES]
+        : UNAVAILABLE[target];
   const what = failure === 'row' ? 'the database cannot store it' : `PostgreSQL at ${url}`;
-  return new LovageError(CODES[failure], `${what}: ${messageOf(error)}${hintOf(error, failure)}`, { cause: error });
+  return new LovageError(code, `${what}: ${messageOf(error)}${hintOf(error, failure, target)}`, { cause: error });
 }
 
 /** A connection refused on both addresses of `localhost` is an AggregateError without a message. */
@@ -101,11 +113,12 @@ function messageOf(error: unknown): string {
   return typeof code === 'string' && !text.includes(code) ? `${text} (${code})` : text;
 }
 
-function hintOf(error: unknown, failure: DatabaseFailure): string {
+function hintOf(error: unknown, failure: DatabaseFailure, target: ConnectionTarget): string {
   const { code } = error as { readonly code?: unknown };
   if (failure === 'locked') return '; another transaction has been open on it for too long';
   if (code === '3D000') return '; create the database, then run `lovage migrate -A <app>`';
-  if (code === '26000' || code === '42P05') return '; behind a pooler in transaction mode set results.prepare to false';
+  if (code === '26000' || code === '42P05')
+    return `; behind a pooler in transaction mode set ${target}.prepare to false`;
   if (failure === 'config' && (error as Error).name === 'URIError')
     return '; write a % of its user name, password or database as %25';
   if (failure === 'schema') return '; run `lovage migrate -A <app>`';

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  type ConnectionTarget,
   type DriverContext,
   LovageError,
   type ResultsSettings,
@@ -10,7 +11,7 @@ import {
 } from '@lovage/core';
 import { type Client, Pool, type PoolClient, type QueryConfig } from 'pg';
 import { connectionConfig } from './connection-config.js';
-import { type DatabaseFailure, databaseError, failureOf } from './database-error.js';
+import { type DatabaseFailure, UNAVAILABLE, databaseError, failureOf } from './database-error.js';
 import { type PgPool, asPgPool } from './pg-pool.js';
 import { type Statement, statement } from './statement.js';
 
@@ -20,7 +21,16 @@ export type Row = Readonly<Record<string, string | null>>;
 /** Runs one statement. */
 export type Run = (statement: Statement, values: readonly unknown[]) => Promise<readonly Row[]>;
 
-/** A connection that takes a statement and never answers counts as lost after this. */
+export interface DatabaseSettings extends Pick<
+  ResultsSettings,
+  'url' | 'pool' | 'prepare' | 'poolSize' | 'connectTimeoutMs' | 'tls'
+> {
+  /** What the database is to the app: its name in events and errors. */
+  readonly target: ConnectionTarget;
+  /** A connection that takes a statement and does not answer counts as lost after this. Default 30 s. */
+  readonly queryTimeoutMs?: number;
+}
+
 const QUERY_TIMEOUT_MS = 30_000;
 /** Ends in the server what is given up here, and sooner what waits for somebody else's transaction. */
 const SESSION: QueryConfig & { readonly query_timeout: number } = {
@@ -46,7 +56,7 @@ const RAW = { getTypeParser: () => (text: unknown) => text } as unknown as NonNu
 export class Database {
   /** For messages: without its password. */
   readonly url: string;
-  readonly #settings: ResultsSettings;
+  readonly #settings: DatabaseSettings;
   readonly #context: DriverContext;
   readonly #inFlight = new Set<Promise<unknown>>();
   readonly #lent = new Set<PoolClient>();
@@ -55,7 +65,7 @@ export class Database {
   #state: 'new' | 'open' | 'lost' | 'stopped' = 'new';
   #stopping = new AbortController();
 
-  constructor(settings: ResultsSettings, context: DriverContext) {
+  constructor(settings: DatabaseSettings, context: DriverContext) {
     this.#settings = settings;
     this.#context = context;
     if (settings.pool !== null) asPgPool(settings.pool);
@@ -67,6 +77,7 @@ export class Database {
     if (this.#state === 'stopped') this.#state = 'new';
     if (this.#stopping.signal.aborted) this.#stopping = new AbortController();
     const { signal } = this.#stopping;
+    const { target } = this.#settings;
     const { events, runtime } = this.#context;
     const deadline = runtime.monotonic() + retryForMs;
     for (let attempt = 1; ; attempt += 1) {
@@ -74,9 +85,9 @@ export class Database {
         return await this.#unlessStopped(probe(), signal);
       } catch (error) {
         const left = deadline - runtime.monotonic();
-        if (!isLovageError(error, 'LOVAGE_RESULTS_UNAVAILABLE') || left <= 0 || signal.aborted) throw error;
+        if (!isLovageError(error, UNAVAILABLE[target]) || left <= 0 || signal.aborted) throw error;
         const delayMs = Math.min(left, backoffDelay(attempt, FIRST_CONNECTION, runtime));
-        events.emit('connection:retry', { target: 'results', url: this.url, attempt, delayMs, error: reasonOf(error) });
+        events.emit('connection:retry', { target, url: this.url, attempt, delayMs, error: reasonOf(error) });
         await delay(delayMs, undefined, { signal }).catch(() => {
           throw this.#stoppedError();
         });
@@ -146,7 +157,7 @@ export class Database {
       text,
       values: [...values],
       types: RAW,
-      query_timeout: QUERY_TIMEOUT_MS,
+      query_timeout: this.#settings.queryTimeoutMs ?? QUERY_TIMEOUT_MS,
     };
     return (await client.query<Row>(query)).rows;
   }
@@ -178,7 +189,7 @@ export class Database {
       const failure = isLovageError(error) ? null : failureOf(error);
       broken = failure !== null && !HARMLESS.has(failure);
       if (failure === 'lost') this.#lost(error as Error);
-      throw databaseError(error, this.url);
+      throw databaseError(error, this.url, this.#settings.target);
     } finally {
       if (client !== undefined) this.#lent.delete(client);
       client?.off('error', unheard);
@@ -208,21 +219,22 @@ export class Database {
   #opened(): void {
     if (this.#state !== 'new' && this.#state !== 'lost') return;
     this.#state = 'open';
-    this.#context.events.emit('connection:open', { target: 'results', url: this.url });
+    this.#context.events.emit('connection:open', { target: this.#settings.target, url: this.url });
   }
 
   #lost(error: Error): void {
     if (this.#state !== 'open') return;
     this.#state = 'lost';
     this.#context.events.emit('connection:lost', {
-      target: 'results',
+      target: this.#settings.target,
       url: this.url,
-      error: databaseError(error, this.url),
+      error: databaseError(error, this.url, this.#settings.target),
     });
   }
 
   #stoppedError(): LovageError {
-    return new LovageError('LOVAGE_STOPPED', 'the result backend has been stopped');
+    const what = this.#settings.target === 'broker' ? 'transport' : 'result backend';
+    return new LovageError('LOVAGE_STOPPED', `the ${what} has been stopped`);
   }
 }
 

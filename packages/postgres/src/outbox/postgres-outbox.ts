@@ -23,6 +23,7 @@ export interface PostgresOutboxOptions {
   readonly statements: OutboxStatements;
   /** Where those who watch listen. */
   readonly channel: string;
+  readonly tableId: () => Promise<string>;
   readonly runtime: Runtime;
   readonly watch: (onWake: () => void) => OutboxWatch;
   /** Final records are committed: tells who waits for them. */
@@ -44,6 +45,10 @@ export class PostgresOutbox implements Outbox {
 
   constructor(options: PostgresOutboxOptions) {
     this.#options = options;
+  }
+
+  tableId(): Promise<string> {
+    return this.#options.tableId();
   }
 
   async enqueue(

@@ -9,6 +9,8 @@ import {
 import { escapeIdentifier } from 'pg';
 import { type Columns, columnsOf, rowsOf } from '../database/columns.js';
 import { type Statement, preparedStatement, statement } from '../database/statement.js';
+import { bodyOf, propertiesOf } from './outbox-row.js';
+import { priorityIn } from '../queue/statements.js';
 import { DUE_TIME, FINAL_STATES, WAITING_WRITE, insertWaiting, taskResults } from '../records/statements.js';
 
 /** Every statement on outbox and unique_keys. All that they return is text. */
@@ -55,8 +57,9 @@ export const SENDING: Columns<Sending> = [
   ['due_in', 'float8', ({ message: { due } }) => (due !== null && 'inMs' in due ? due.inMs : null)],
   ['due_on', 'float8', ({ message: { due } }) => (due !== null && 'at' in due ? due.at.getTime() : null)],
   ['headers', 'text', ({ message }) => JSON.stringify(message.message.headers)],
-  ['properties', 'text', ({ message }) => propertiesOf(message)],
-  ['body', 'text', ({ message }) => Buffer.from(message.message.body).toString('utf8')],
+  ['properties', 'text', ({ message }) => propertiesOf(message.message)],
+  ['body', 'text', ({ message }) => bodyOf(message.message)],
+  ['priority', 'int', ({ message }) => message.message.priority ?? 0],
 ];
 
 export const HOLD: Columns<UniqueHold> = [
@@ -93,17 +96,20 @@ export function outboxStatements(schema: string): OutboxStatements {
   const keys = `${escapeIdentifier(schema)}.unique_keys`;
 
   /** Inserts the `SENDING`s whose records are in the CTE `applied`. */
+  /*
+   * One that is born leased counts as delivered: its writer may have sent it, whatever becomes of the row.
+   */
   const SEND = `
-  INSERT INTO ${outbox} (id, task_id, task, queue, due_at, eta, headers, properties, body, created_at)
+  INSERT INTO ${outbox} (id, task_id, task, queue, due_at, eta, headers, properties, body, created_at, priority, deliveries)
   SELECT row_id, task_id, task, queue, COALESCE(due, clock_timestamp() + ${LEASE}), CASE WHEN due_in = 0 THEN NULL ELSE due END,
-    headers::jsonb, properties::jsonb, body, clock_timestamp()
+    headers::jsonb, properties::jsonb, body, clock_timestamp(), ${priorityIn(schema)}, CASE WHEN due IS NULL THEN 1 ELSE 0 END
   FROM (
     SELECT *, ${DUE_TIME} AS due FROM ${rowsOf(SENDING, AFTER_RECORDS, 'message')}
     WHERE cause IS NULL OR cause IN (SELECT id FROM applied)) AS caused`;
 
   /** Wakes who watches, when the transaction commits; and only where there is something to do. */
   const SENT_AND_WOKEN = `
-SELECT id::text AS id, CASE WHEN due_at < clock_timestamp() + ${SOON} THEN pg_notify($${AFTER_MESSAGES}::text, '')::text END AS woken
+SELECT id::text AS id, CASE WHEN due_at < clock_timestamp() + ${SOON} THEN pg_notify($${AFTER_MESSAGES}::text, queue)::text END AS woken
 FROM sent`;
 
   /** What becomes of the keys in the CTE `held`, whose tasks have ended. */
@@ -134,7 +140,7 @@ SELECT id FROM applied`),
 
     enqueue: preparedStatement(`
 WITH applied AS (${insertWaiting(schema, 'nothing')} RETURNING id),
-sent AS (${SEND} RETURNING id, due_at)${SENT_AND_WOKEN}`),
+sent AS (${SEND} RETURNING id, queue, due_at)${SENT_AND_WOKEN}`),
 
     requeue: preparedStatement(`
 WITH applied AS (
@@ -147,7 +153,7 @@ WITH applied AS (
   FROM ${rowsOf(WAITING_WRITE, 1, 'write')}
   WHERE stored.id = write.id AND stored.state = 'FAILURE' AND stored.attempt = write.attempt - 1
   RETURNING stored.id),
-sent AS (${SEND} RETURNING id, due_at)${SENT_AND_WOKEN}`),
+sent AS (${SEND} RETURNING id, queue, due_at)${SENT_AND_WOKEN}`),
 
     /*
      * No cursor is kept, so that a commit that comes late is never passed over. At least one row, and no more than fit into memory beside
@@ -161,7 +167,7 @@ due AS (
   SELECT id, due_at FROM (SELECT *, sum(size) OVER (ORDER BY due_at, id) AS sum FROM candidates) AS summed
   WHERE sum = size OR sum <= ${MAX_CLAIM_BYTES}),
 leased AS (
-  UPDATE ${outbox} SET due_at = clock_timestamp() + ${LEASE} WHERE id = ANY (ARRAY(SELECT id FROM due))
+  UPDATE ${outbox} SET due_at = clock_timestamp() + ${LEASE}, deliveries = deliveries + 1 WHERE id = ANY (ARRAY(SELECT id FROM due))
   RETURNING id, task_id, task, queue, headers, properties, body)
 SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now,
   (SELECT extract(epoch FROM min(due_at) - clock_timestamp()) * 1000 FROM ${outbox} WHERE due_at > statement_timestamp()) AS next,
@@ -256,9 +262,4 @@ export function enqueueValues(calls: readonly OutboxCall[], channel: string): re
   const records = calls.flatMap(({ record }) => record ?? []);
   const messages = calls.map((message) => ({ cause: message.record && message.taskId, message }));
   return [...columnsOf(WAITING_WRITE, records), ...columnsOf(SENDING, messages), channel];
-}
-
-function propertiesOf({ message }: OutboxMessage): string {
-  const { contentType, contentEncoding, correlationId, replyTo, priority } = message;
-  return JSON.stringify({ contentType, contentEncoding, correlationId, replyTo, priority });
 }

@@ -158,7 +158,7 @@ describe('commits to PostgreSQL', () => {
     expect(queries).toHaveLength(6);
   });
 
-  it.each(['task_results', 'outbox', 'unique_keys'])(
+  it.each(['task_results', 'outbox', 'unique_keys', 'queues', 'consumers'])(
     'has a table %s with the columns of docs/reference/tables.md',
     async (table) => {
       const page = readFileSync(join(__dirname, '..', '..', '..', '..', 'docs', 'reference', 'tables.md'), 'utf8');

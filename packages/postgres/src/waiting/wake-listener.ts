@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type DriverContext, backoffDelay } from '@lovage/core';
+import { type ConnectionTarget, type DriverContext, backoffDelay } from '@lovage/core';
 import { Client, type ClientConfig, escapeIdentifier } from 'pg';
 import { databaseError } from '../database/database-error.js';
 import { replyChannelOf } from './reply-channel.js';
 
 export interface WakeListenerOptions {
   readonly context: DriverContext;
+  /** Whose news they are: names them in warnings, and in the key that mends it. */
+  readonly target: ConnectionTarget;
   /** Shown in messages; masked. */
   readonly url: string;
   /** How to reach the server that LISTENs. Called for each connection. */
@@ -51,6 +53,10 @@ export class WakeListener {
     return this.#works;
   }
 
+  get #what(): string {
+    return this.#options.target === 'broker' ? 'queues' : 'results and the outbox';
+  }
+
   /** Begins in the background; what is returned ends it. */
   follow(follower: Follower): () => void {
     this.#followers.add(follower);
@@ -82,7 +88,7 @@ export class WakeListener {
         if (!(await this.#prove(connection))) {
           this.#works = false;
           this.#warn(
-            'LISTEN does not work here (a pooler?), so results and the outbox are polled; set results.listenUrl to the server itself',
+            `LISTEN does not work here (a pooler?), so ${this.#what} are polled; set ${this.#options.target}.listenUrl to the server itself`,
           );
           return;
         }
@@ -93,13 +99,13 @@ export class WakeListener {
         await connection.lost;
       } catch (error) {
         if (signal.aborted) return;
-        const coded = databaseError(error, this.#options.url);
+        const coded = databaseError(error, this.#options.url, this.#options.target);
         if (coded.code === 'LOVAGE_CONFIG') {
           this.#works = false;
-          this.#warn('nothing can listen at results.listenUrl, so results and the outbox are polled', coded);
+          this.#warn(`nothing can listen at ${this.#options.target}.listenUrl, so ${this.#what} are polled`, coded);
           return;
         }
-        this.#warn('the connection that listens for results and the outbox is lost: polling until it is back', coded);
+        this.#warn(`the connection that listens for ${this.#what} is lost: polling until it is back`, coded);
         failures += 1;
         await delay(backoffDelay(failures, RECONNECT, runtime), undefined, { signal }).catch(() => undefined);
       } finally {

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import {
+  Alarm,
   OUTBOX_LEASE_MS,
   backoffDelay,
   isLovageError,
@@ -9,7 +10,6 @@ import {
   type Runtime,
 } from '@lovage/core';
 import { Deadline } from '../deadline.js';
-import { Alarm } from './alarm.js';
 import type { Clock } from './clock.js';
 import type { Dispatcher } from './dispatcher.js';
 

@@ -1,4 +1,4 @@
-import type { Runtime } from '@lovage/core';
+import type { Runtime } from './runtime.js';
 
 /** A sleep that others can cut short, and that remembers a ring nobody was waiting for. */
 export class Alarm {
@@ -16,6 +16,7 @@ export class Alarm {
   ringIn(ms: number): void {
     const at = this.#runtime.monotonic() + ms;
     if (this.#hasRung || at >= this.#at) return;
+    if (ms <= 0) return this.#ring();
     this.#at = at;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#ring(), ms);
@@ -34,6 +35,7 @@ export class Alarm {
   }
 
   #ring(): void {
+    clearTimeout(this.#timer);
     this.#hasRung = true;
     this.#heard?.();
     this.#heard = null;
