@@ -100,9 +100,9 @@ export class Publisher {
   }
 
   async #write(jobs: readonly Job[]): Promise<void> {
-    const { uuid } = this.#options.context.runtime;
+    const { runtime } = this.#options.context;
     const entries = jobs.flatMap((job) =>
-      job.messages.map((message, index): Entry => ({ rowId: uuid(), ordinal: index, message, job, index })),
+      job.messages.map((message, index): Entry => ({ rowId: runtime.uuid(), ordinal: index, message, job, index })),
     );
     for (const chunk of chunksOf(entries, ({ message }) => messageSize(message))) await this.#send(numbered(chunk));
     for (const job of jobs) job.done(job.outcomes);
