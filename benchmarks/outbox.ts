@@ -7,29 +7,22 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { parseArgs } from 'node:util';
 import amqp from 'amqplib';
 import { Lovage } from 'lovage';
 import pg from 'pg';
+import { readOptions, required } from './support/options.js';
+import { hasEnded, rssOf } from './support/processes.js';
+import { CLI, LOVAGE } from './support/programmes.js';
 
-const { values } = parseArgs({
-  options: {
-    rows: { type: 'string', default: '50000' },
-    rounds: { type: 'string', default: '3' },
-    timed: { type: 'string', default: '60' },
-    waiting: { type: 'string', default: '1000000' },
-  },
+const values = readOptions({
+  command: 'npm run bench -- outbox',
+  numbers: { rows: 50_000, rounds: 3, timed: 60, waiting: 1_000_000 },
 });
-const ROWS = Number(values.rows);
-const ROUNDS = Number(values.rounds);
-const TIMED = Number(values.timed);
-const WAITING = Number(values.waiting);
+const ROWS = values.rows;
+const ROUNDS = values.rounds;
+const TIMED = values.timed;
+const WAITING = values.waiting;
 
-const APP = new URL('./subjects/lovage.mjs', import.meta.url).pathname;
-const CLI = join(dirname(createRequire(import.meta.url).resolve('lovage/package.json')), 'bin', 'lovage.js');
 const QUEUE = `bench-outbox-${Date.now().toString(36)}`;
 
 const app = new Lovage({ name: 'bench' }).configFromObject(process.env, { namespace: 'LOVAGE' });
@@ -135,7 +128,7 @@ async function footprint(): Promise<{ emptyMb: number; fullMb: number; dueQueryM
 }
 
 async function withRelay<T>(work: (relay: ChildProcess) => Promise<T>): Promise<T> {
-  const relay = spawn(process.execPath, [CLI, 'relay', '-A', APP, '--loglevel', 'warn'], {
+  const relay = spawn(process.execPath, [CLI, 'relay', '-A', LOVAGE, '--loglevel', 'warn'], {
     stdio: 'ignore',
   });
   const died = once(relay, 'exit').then(([code]) => {
@@ -146,7 +139,7 @@ async function withRelay<T>(work: (relay: ChildProcess) => Promise<T>): Promise<
     return await Promise.race([work(relay), died]);
   } finally {
     relay.kill('SIGTERM');
-    if (relay.exitCode === null && relay.signalCode === null) await once(relay, 'exit');
+    if (!hasEnded(relay)) await once(relay, 'exit');
   }
 }
 
@@ -157,16 +150,4 @@ async function rowsLeft(): Promise<number> {
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function rssOf({ pid }: ChildProcess): number {
-  const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Number(line?.[1] ?? NaN) / 1024;
-}
-
-function required(name: string): string {
-  const value = process.env[name];
-  if (value === undefined || value === '')
-    throw new Error(`expected ${name} to be set: run this through \`npm run bench\``);
-  return value;
 }
