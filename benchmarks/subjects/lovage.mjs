@@ -1,4 +1,7 @@
-// The same work as hand-written.mjs with Lovage: the app that `lovage worker -A` runs, and, called with `enqueue QUEUE COUNT`, its caller.
+// The same work as hand-written.mjs with Lovage: the app that `lovage worker -A` runs, and its caller:
+//   node lovage.mjs enqueue QUEUE COUNT        delay(), a thousand unconfirmed at once
+//   node lovage.mjs enqueue-many QUEUE COUNT   delayMany() of a thousand
+//   node lovage.mjs round-trip QUEUE COUNT     delay() and get(), one after the other, beside a worker that runs
 import { Lovage, Task } from 'lovage';
 
 class Add {
@@ -24,6 +27,21 @@ if (mode === 'enqueue' || mode === 'enqueue-many') {
       await add.delayMany(Array.from({ length: Math.min(1000, tasks - n) }, (_, i) => [n + i, 1]));
   console.log(JSON.stringify({ perSecond: tasks / ((performance.now() - started) / 1000) }));
   await app.stop();
+} else if (mode === 'round-trip') {
+  console.log(JSON.stringify({ milliseconds: await roundTrips(app.task(Add).with({ queue }), Number(count)) }));
+  await app.stop();
+}
+
+async function roundTrips(add, calls) {
+  // Connections, prepared statements, compiled code: and the worker may still be starting.
+  const WARM_UP = 50;
+  const milliseconds = [];
+  for (let n = 0; n < WARM_UP + calls; n++) {
+    const started = performance.now();
+    await (await add.delay(n, 1)).get({ timeout: '60s' });
+    if (n >= WARM_UP) milliseconds.push(performance.now() - started);
+  }
+  return milliseconds;
 }
 
 async function pipelined(add, tasks) {
