@@ -46,8 +46,10 @@ export class Supervisor {
         this.#changed = false;
         const end = await this.#runWorker();
         if (this.#stopping) return endedWell(end) ? 'ok' : 'abandoned';
-        if (this.#changed || livedLong(end)) failures = 0;
+        if (livedLong(end)) failures = 0;
         if (!this.#changed) await this.#pauseAfter(end, failures++);
+        // What failed was other code.
+        if (this.#changed) failures = 0;
       }
     } finally {
       this.#watcher.close();
