@@ -4,7 +4,8 @@ import { failedWith, otherMajor } from './embedded-errors.js';
 import type { Home } from './embedded-home.js';
 import { startGuarded } from './embedded-process.js';
 
-const UNFINISHED = 'postgres-unfinished';
+/** What a folder begins with that is not yet a database. */
+const UNFINISHED = 'postgres-unfinished-';
 
 /** What makes or changes a database while no server runs. */
 export interface ClusterTools {
@@ -37,12 +38,11 @@ function majorOf(data: string): string | null {
 /** Makes the data folder with user and database `lovage`; in another place until it is complete, so that an interrupted one is never taken for a database. */
 export async function createCluster(tools: ClusterTools): Promise<void> {
   const { home, password } = tools;
-  const unfinished = path.join(home.home, UNFINISHED);
+  removeUnfinished(home.home);
+  const unfinished = fs.mkdtempSync(path.join(home.home, UNFINISHED)); // a name that no initdb of a killed run still writes to
   const data = path.join(unfinished, 'data');
   const passwordFile = path.join(unfinished, 'password');
-  removeFolder(unfinished);
   try {
-    fs.mkdirSync(unfinished, { mode: 0o700 });
     fs.writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
     if (home.user !== null) {
       for (const file of [passwordFile, unfinished]) fs.chownSync(file, home.user.uid, home.user.gid);
@@ -100,6 +100,13 @@ async function run({ home, bin, signal }: ClusterTools, { name, ...call }: Tool)
   signal.throwIfAborted();
   if (code !== 0)
     throw failedWith(`PostgreSQL's data could not be set up in ${home.data}: ${name} failed`, output, home.data);
+}
+
+/** What killed runs have left. */
+function removeUnfinished(home: string): void {
+  for (const name of fs.readdirSync(home)) {
+    if (name.startsWith(UNFINISHED)) removeFolder(path.join(home, name));
+  }
 }
 
 /** A process that was killed may still be writing its last file. */

@@ -1,3 +1,4 @@
+import fs from 'node:fs';
 import { LovageError } from '@lovage/core';
 
 const OWN_SERVER = 'set LOVAGE_BROKER to a server of your own (postgres://… or amqp://…)';
@@ -53,11 +54,21 @@ export function notOurs(folder: string): LovageError {
 
 /** What to tell where PostgreSQL or its initdb has ended with these words. */
 export function failedWith(what: string, said: string, folder: string): LovageError {
-  if (NO_ROOM.test(said)) return noRoom(folder, said);
+  if (NO_ROOM.test(said) || (said === '' && isFull(folder))) return noRoom(folder, said);
   return new LovageError(
     'LOVAGE_BROKER_UNAVAILABLE',
     `${what}. Its last words:\n${said || '(none)'}\nWhere it cannot be mended, ${OWN_SERVER}.`,
   );
+}
+
+/** A server on a full disk cannot even write its log. */
+function isFull(folder: string): boolean {
+  try {
+    const { bavail, bsize } = fs.statfsSync(folder);
+    return bavail * bsize < 2 ** 20;
+  } catch {
+    return false;
+  }
 }
 
 function noRoom(folder: string, cause: unknown): LovageError {

@@ -36,6 +36,9 @@ export function makeHome(folder: string): Home {
 function makeRootsHome(folder: string, gid: number): string {
   const parent = fs.existsSync('/var/tmp') ? '/var/tmp' : os.tmpdir();
   const home = path.join(parent, `lovage-${createHash('sha256').update(folder).digest('hex').slice(0, 16)}`);
+  // First, so that nothing is ever there that nobody can find.
+  const text = `PostgreSQL does not run as root: for root the data of this project is in\n${home}\n`;
+  fs.writeFileSync(path.join(folder, 'postgres.txt'), text);
   try {
     fs.mkdirSync(home, { mode: 0o700 });
   } catch (error) {
@@ -46,8 +49,6 @@ function makeRootsHome(folder: string, gid: number): string {
   if (!found.isDirectory() || found.uid !== 0) throw notOurs(home);
   fs.chownSync(home, 0, gid);
   fs.chmodSync(home, 0o710);
-  const text = `PostgreSQL does not run as root: for root the data of this project is in\n${home}\n`;
-  fs.writeFileSync(path.join(folder, 'postgres.txt'), text);
   return home;
 }
 
@@ -73,7 +74,7 @@ export function readKept({ home }: Home): Kept | null {
 }
 
 export function writeKept({ home }: Home, kept: Kept): void {
-  const unfinished = `${keptIn(home)}.${process.pid}`;
+  const unfinished = `${keptIn(home)}.unfinished`;
   fs.rmSync(unfinished, { force: true });
   fs.writeFileSync(unfinished, JSON.stringify(kept), { mode: 0o600, flag: 'wx' });
   fs.renameSync(unfinished, keptIn(home));

@@ -43,12 +43,21 @@ export function isAlive(pid: number): boolean {
 }
 
 function create(file: string, content: string): boolean {
+  let made: number;
   try {
-    fs.writeFileSync(file, content, { flag: 'wx' });
-    return true;
+    made = fs.openSync(file, 'wx');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
+  }
+  try {
+    fs.writeFileSync(made, content);
+    return true;
+  } catch (error) {
+    fs.rmSync(file, { force: true }); // a full disk takes the name, but not the content
+    throw error;
+  } finally {
+    fs.closeSync(made);
   }
 }
 

@@ -102,11 +102,10 @@ async function start(options: EmbeddedPostgresOptions, home: Home, installed: In
   }
   for (let tries = 1; ; tries++) {
     signal.throwIfAborted();
+    writeKept(home, { password, port }); // before the start: a failure after it would leave a server
     const server = await startServer({ home, bin, port, signal, onProgress });
-    if (!('portTaken' in server)) {
-      writeKept(home, { password, port });
+    if (!('portTaken' in server))
       return { server, port, url: `postgres://lovage:${password}@127.0.0.1:${port}/lovage` };
-    }
     // Somebody took it since it was found free.
     if (options.port !== null || tries === PORT_TRIES) throw portTaken(port, server.portTaken);
     port = await choosePort(null, null);

@@ -41,8 +41,9 @@ export async function startServer(options: ServerOptions): Promise<Server | { re
   const { home, signal } = options;
   const deadline = Date.now() + HELPERS_MS;
   for (;;) {
+    const before = startedServer(home);
     const server = launch(options);
-    if (await isReady(server, options)) return server;
+    if (await isReady(server, { ...options, before })) return server;
     await server.stop();
     signal.throwIfAborted();
     const said = logOf(home);
@@ -95,14 +96,20 @@ function launch({ home, bin, port }: ServerOptions): Server {
   };
 }
 
+interface ReadyOptions extends ServerOptions {
+  /** The server that ran last. */
+  readonly before: string | null;
+}
+
 /** False: it has ended, or is no longer wanted. */
-async function isReady(server: Server, { home, signal, onProgress }: ServerOptions): Promise<boolean> {
+async function isReady(server: Server, { home, signal, onProgress, before }: ReadyOptions): Promise<boolean> {
   let running = true;
   void server.ended.then(() => (running = false));
   const slow = setTimeout(() => onProgress(`PostgreSQL is still starting, see ${home.logFile} …`), SLOW_MS);
   try {
     while (running && !signal.aborted) {
-      if (logOf(home).includes('database system is ready to accept connections')) return true;
+      const started = startedServer(home);
+      if (started !== null && started !== before) return true;
       await pause(POLL_MS);
     }
     return false;
@@ -111,12 +118,17 @@ async function isReady(server: Server, { home, signal, onProgress }: ServerOptio
   }
 }
 
+/**
+ * The server that takes connections by its own lock, as its process and its start; null: there is none.
+ * Not by its log: that cannot be written on a full disk. The lock of a killed server stays.
+ */
+function startedServer({ data }: Home): string | null {
+  const lines = contentOf(lockOf(data))?.split('\n');
+  return lines?.[7]?.trim() === 'ready' ? lines.slice(0, 3).join('\n') : null;
+}
+
 function logOf({ logFile }: Home): string {
-  try {
-    return fs.readFileSync(logFile, 'utf8');
-  } catch {
-    return ''; // somebody removed it
-  }
+  return contentOf(logFile) ?? '';
 }
 
 /**
@@ -125,9 +137,9 @@ function logOf({ logFile }: Home): string {
  * @returns whether there was one
  */
 export async function stopLeftServer({ data }: Home, bin: string): Promise<boolean> {
-  const lock = path.join(data, 'postmaster.pid');
-  const pid = pidIn(lock);
-  if (pid === null || !isAlive(pid)) return false;
+  const pid = Number.parseInt(contentOf(lockOf(data)) ?? '', 10);
+  // In single-user mode, which ends by itself, it is negative.
+  if (!(pid > 0) || !isAlive(pid)) return false;
   if (process.platform === 'win32') {
     // It knows a server from another process by the pipe that it listens on.
     return new Promise((resolve) => {
@@ -135,7 +147,7 @@ export async function stopLeftServer({ data }: Home, bin: string): Promise<boole
     });
   }
   if (!isServerOf(data, pid)) {
-    fs.rmSync(lock, { force: true });
+    fs.rmSync(lockOf(data), { force: true });
     return false;
   }
   const start = Date.now();
@@ -147,13 +159,16 @@ export async function stopLeftServer({ data }: Home, bin: string): Promise<boole
   return true;
 }
 
-function pidIn(lock: string): number | null {
+function lockOf(data: string): string {
+  return path.join(data, 'postmaster.pid');
+}
+
+/** null: there is none, or none that can be read: PostgreSQL itself will say so where it matters. */
+function contentOf(file: string): string | null {
   try {
-    const pid = Number.parseInt(fs.readFileSync(lock, 'utf8'), 10);
-    return pid > 0 ? pid : null;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
+    return fs.readFileSync(file, 'utf8');
+  } catch {
+    return null;
   }
 }
 
