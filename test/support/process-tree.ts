@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 interface Entry {
   readonly pid: number;
@@ -44,4 +44,29 @@ function fromPs(): readonly Entry[] {
     const [pid, parent, state] = line.trim().split(/\s+/);
     return state?.startsWith('Z') ? [] : [{ pid: Number(pid), parent: Number(parent) }];
   });
+}
+
+/** What runs with this text in its command line or in its working directory: pid and command line, without this process. Of working directories only where /proc tells. */
+export function processesNaming(text: string): readonly string[] {
+  return processes()
+    .filter(({ pid }) => pid !== process.pid)
+    .map(({ pid }) => ({ pid, ...describe(pid) }))
+    .filter(({ command, folder }) => command.includes(text) || folder.includes(text))
+    .map(({ pid, command }) => `${pid} ${command}`);
+}
+
+/** '' for a process that has ended. */
+export function commandOf(pid: number): string {
+  return describe(pid).command;
+}
+
+function describe(pid: number): { readonly command: string; readonly folder: string } {
+  try {
+    if (!existsSync('/proc/self/stat'))
+      return { command: execFileSync('ps', ['-p', String(pid), '-o', 'command='], { encoding: 'utf8' }), folder: '' };
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+    return { command, folder: readlinkSync(`/proc/${pid}/cwd`) };
+  } catch {
+    return { command: '', folder: '' }; // it has ended
+  }
 }

@@ -156,7 +156,7 @@ function describeDev({ url, data, app, tasks }: DevBanner, io: CliIo): readonly 
   const rows = [
     [colors.dim('broker'), url],
     [colors.dim('results'), url],
-    [colors.dim('data'), `${folder} (kept; delete it while lovage dev does not run to start anew)`],
+    [colors.dim('data'), `${folder}, kept between runs`],
     [colors.dim('call'), colors.cyan(callOf(tasks[0], at))],
     [colors.dim('shell'), colors.cyan(`npx lovage shell${at}`)],
     [colors.dim('reload'), 'when a file of the app changes, once running tasks have ended; Ctrl-C stops'],
