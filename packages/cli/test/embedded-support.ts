@@ -20,6 +20,36 @@ export function nobody(): User | null {
   return { uid: id('-u'), gid: id('-g') };
 }
 
+/** True where every user can enter the folder and read what is in it. */
+export function othersMayEnter(folder: string): boolean {
+  const parent = path.dirname(folder);
+  return (fs.statSync(folder).mode & 0o005) === 0o005 && (parent === folder || othersMayEnter(parent));
+}
+
+/** True where this process may mount a disk of its own. */
+export function mayMount(): boolean {
+  const folder = fs.mkdtempSync('/var/tmp/lovage-test-');
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', 'lovage-test', folder], { stdio: 'ignore' });
+    execFileSync('umount', [folder]);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    fs.rmdirSync(folder);
+  }
+}
+
+/** Runs with a disk of that size in the folder's place. */
+export async function withDisk(folder: string, size: string, run: () => Promise<void>): Promise<void> {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'lovage-test', folder]);
+  try {
+    await run();
+  } finally {
+    execFileSync('umount', [folder]);
+  }
+}
+
 /** Folders that are removed in the end, each with what root keeps for it elsewhere. */
 export class Folders {
   readonly #made: string[] = [];

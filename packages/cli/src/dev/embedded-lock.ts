@@ -13,6 +13,8 @@ interface Owner {
 
 /** How long a lock may be without content: its maker is between two system calls, or was killed there. */
 const BLANK_MS = 1_000;
+/** A takeover takes a few system calls: one that is this old was killed in it. */
+const TAKEOVER_MS = 5_000;
 
 /**
  * Takes a lock that one process holds at a time, and that is free once its holder is gone. PostgreSQL's own lock does not do: whoever finds a server
@@ -28,7 +30,7 @@ export async function takeLock(file: string): Promise<() => void> {
     if (found === null) continue;
     const owner = parse(found);
     if (owner !== null && isHeld(owner)) throw inUse(file, owner, owner.host !== os.hostname());
-    removeStale(file, found);
+    await removeStale(file, found);
   }
 }
 
@@ -93,18 +95,20 @@ function isHeld({ pid, started, host }: Owner): boolean {
   return isAlive(pid) && startOf(pid) === started;
 }
 
-/** Moved away before it is removed, so that of two who found it stale the second does not remove the new lock of the first. */
-function removeStale(file: string, content: string): void {
-  const aside = `${file}.${process.pid}`;
-  try {
-    fs.renameSync(file, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
+/** One at a time, so that of two who found it stale the second does not remove the new lock of the first. */
+async function removeStale(file: string, content: string): Promise<void> {
+  const takeover = `${file}.takeover`;
+  if (!create(takeover, '')) {
+    const made = fs.statSync(takeover, { throwIfNoEntry: false })?.mtimeMs;
+    if (made !== undefined && Date.now() - made > TAKEOVER_MS) fs.rmSync(takeover, { force: true });
+    else await pause(20);
+    return;
   }
-  const moved = fs.readFileSync(aside, 'utf8');
-  if (moved !== content) create(file, moved);
-  fs.rmSync(aside);
+  try {
+    if (read(file) === content) fs.rmSync(file);
+  } finally {
+    fs.rmSync(takeover, { force: true });
+  }
 }
 
 /** Never throws: a lock that stays is stale once this process is gone. */

@@ -2,17 +2,21 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
 import { isLovageError, type LovageError } from '@lovage/core';
 import { eventually } from '../../../../test/support/eventually.js';
 import {
   Folders,
   homeOf,
+  mayMount,
   nobody,
+  othersMayEnter,
   processesWith,
   query,
   REPOSITORY,
   startHost,
+  withDisk,
   type Host,
   type HostOptions,
   type Said,
@@ -207,10 +211,7 @@ describe('a server of one folder', () => {
     ['without content', ''],
     ['of half a line', '{"pid":'],
   ])('starts over a lock %s', async (_, content) => {
-    fs.writeFileSync(
-      path.join(folder, 'postgres.lock'),
-      content.replace('HOST', execFileSync('hostname').toString().trim()),
-    );
+    fs.writeFileSync(path.join(folder, 'postgres.lock'), content.replace('HOST', os.hostname()));
     const server = await start(folder);
     await query(server.url, 'SELECT 1');
   });
@@ -400,7 +401,7 @@ describe('what is in the way', () => {
     });
   });
 
-  onlyRoot('a folder in /var/tmp that somebody else has made', async () => {
+  asRoot('a folder in /var/tmp that somebody else has made', {}, async () => {
     const folder = newFolder();
     const { home, user } = makeHome(makeFolder(folder));
     fs.chownSync(home, user?.uid ?? 0, user?.gid ?? 0);
@@ -410,9 +411,9 @@ describe('what is in the way', () => {
     expectNothingLeft(folder);
   });
 
-  onlyRoot('a disk without room', async () => {
+  asRoot('a disk without room', { disk: true }, async () => {
     const disk = folders.make();
-    await withDisk(disk, { size: '4k' }, async () => {
+    await withDisk(disk, '4k', async () => {
       const error = await failure(start(path.join(disk, '.lovage')));
       expect(error.code).toBe('LOVAGE_BROKER_UNAVAILABLE');
       expect(error.message).toContain(`no room left on the disk for PostgreSQL's data in ${disk}`);
@@ -421,7 +422,7 @@ describe('what is in the way', () => {
 });
 
 describe('a user who is not root', () => {
-  onlyRoot('runs the server from node_modules, and makes the links that are missing', async () => {
+  asRoot('runs the server from node_modules, and makes the links that are missing', { nobody: true }, async () => {
     const project = folders.make();
     install(project);
     give(project);
@@ -445,7 +446,7 @@ describe('a user who is not root', () => {
     await serverGone(folder);
   });
 
-  onlyRoot('runs it from a copy where node_modules is not his to write', async () => {
+  asRoot('runs it from a copy where node_modules is not his to write', { nobody: true }, async () => {
     const project = folders.make();
     const installed = folders.make(0o755);
     install(installed);
@@ -457,19 +458,19 @@ describe('a user who is not root', () => {
     expect(server.progress[0]).toMatch(/^Copying PostgreSQL .* to .*\.lovage\/bin\//);
   });
 
-  onlyRoot('is told of a folder that he may not write', async () => {
+  asRoot('is told of a folder that he may not write', { nobody: true }, async () => {
     const folder = path.join(folders.make(0o755), '.lovage');
     const { code, message } = await refusal({ folder, user: NOBODY });
     expect(code).toBe('LOVAGE_USAGE');
     expect(message).toContain(`expected ${folder} to be a folder that this user may write`);
   });
 
-  onlyRoot('is told of a disk without room', async () => {
+  asRoot('is told of a disk without room', { nobody: true, disk: true }, async () => {
     const installed = folders.make();
     install(installed);
     give(installed);
     const disk = folders.make();
-    await withDisk(disk, { size: '24m' }, async () => {
+    await withDisk(disk, '24m', async () => {
       give(disk);
       const folder = path.join(disk, '.lovage');
       const { code, message } = await refusal({ folder, from: installed, user: NOBODY });
@@ -479,12 +480,12 @@ describe('a user who is not root', () => {
     });
   });
 
-  onlyRoot('loses nothing where the disk fills between two runs', async () => {
+  asRoot('loses nothing where the disk fills between two runs', { nobody: true, disk: true }, async () => {
     const installed = folders.make();
     install(installed);
     give(installed);
     const disk = folders.make();
-    await withDisk(disk, { size: '128m' }, async () => {
+    await withDisk(disk, '128m', async () => {
       give(disk);
       const folder = path.join(disk, '.lovage');
       const options = { folder, from: installed, user: NOBODY };
@@ -509,19 +510,20 @@ describe('a user who is not root', () => {
   });
 });
 
-/** Tests that need to become another user, or to mount. */
-function onlyRoot(name: string, run: () => Promise<void>): void {
-  if (NOBODY === null) test.skip(`${name} (only root can test this)`, run);
-  else test(name, run);
+interface Needs {
+  readonly nobody?: boolean;
+  readonly disk?: boolean;
 }
 
-async function withDisk(folder: string, { size }: { readonly size: string }, run: () => Promise<void>): Promise<void> {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'lovage-test', folder]);
-  try {
-    await run();
-  } finally {
-    execFileSync('umount', [folder]);
-  }
+/** A test of what only root can arrange; skipped, with the reason in its name, where that cannot be had. */
+function asRoot(name: string, needs: Needs, run: () => Promise<void>): void {
+  const missing = [
+    ...(NOBODY === null ? ['it is not run by root'] : []),
+    ...(needs.nobody && !othersMayEnter(REPOSITORY) ? ['nobody may not enter this clone'] : []),
+    ...(needs.disk && !mayMount() ? ['it may not mount a disk'] : []),
+  ];
+  if (missing.length > 0) test.skip(`${name} (${missing.join(', ')})`, run);
+  else test(name, run);
 }
 
 /** As npm would, but without its install scripts. */
