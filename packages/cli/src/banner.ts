@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { maskUrl, type LoadedApp } from '@lovage/core';
+import { maskUrl, type LoadedApp, type Settings } from '@lovage/core';
 import { workerInfoOf, type WorkerOptions } from '@lovage/worker';
 import { cliVersion } from './cli-version.js';
 import { alignColumns } from './table.js';
@@ -32,9 +32,14 @@ export function serviceBannerOf({ settings }: LoadedApp): ServiceBanner {
     app: settings.name,
     host: hostname(),
     pid: process.pid,
-    broker: broker.urls.map(maskUrl).join(', ') || 'a transport of the app’s own',
+    broker: describeBroker(broker),
     results: results === null ? null : results.url === '' ? 'a backend of the app’s own' : maskUrl(results.url),
   };
+}
+
+function describeBroker({ urls, transport }: Settings['broker']): string {
+  if (urls.length > 0) return urls.map(maskUrl).join(', ');
+  return transport === null ? 'none' : 'a transport of the app’s own';
 }
 
 /** Reads the app and the worker's options; connects to nothing. LOVAGE_USAGE for a number that cannot be. */

@@ -265,6 +265,14 @@ describe('worker', () => {
     expect(lines.at(-1)).toMatchObject({ event: 'worker:stopped' });
   });
 
+  it('shows that it has no broker, and says how to come by one', async () => {
+    files = { 'app.js': "exports.app = new (require('@lovage/core').Lovage)({ name: 'shop' })" };
+    const { code, stderr } = await lovage(['worker']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^ +app +shop\n +broker +none\n +results +none/m);
+    expect(stderr).toContain('error: no broker is configured: run `npx lovage dev`');
+  });
+
   it('in JSON, tells what ended it in a line of its own', async () => {
     const argv = ['worker', '--logformat', 'json', '-A', './nowhere'];
     const { code, stderr } = await lovage(argv);

@@ -14,7 +14,8 @@ export function brokerNotConfigured(): LovageError {
 export function resultsNotConfigured(what: string): LovageError {
   return new LovageError(
     'LOVAGE_RESULTS_NOT_CONFIGURED',
-    `${what}, but no result backend is configured: set \`results\`, as in new Lovage({ results: 'postgres://localhost/shop' }), or the environment ` +
-      'variable LOVAGE_RESULTS where the app reads it: app.configFromObject(process.env, { namespace: "LOVAGE" })',
+    `${what}, but no result backend is configured: run \`npx lovage dev\` beside the app for one to develop with, ` +
+      "or set `results`, as in new Lovage({ results: 'postgres://localhost/shop' }), or the environment variable " +
+      'LOVAGE_RESULTS where the app reads it: app.configFromObject(process.env, { namespace: "LOVAGE" })',
   );
 }
