@@ -28,8 +28,6 @@ const RENEW_MS = DELIVERY_LEASE_MS / 3;
 const POLL_MS = 1_000;
 /** After a look that found nothing, however often there is said to be something: others were faster. */
 const EMPTY_GAP_MS = 20;
-/** A claim of so many bytes may have left some behind. */
-const FULL_BYTES = 4 * 2 ** 20;
 const BACKOFF = { minMs: 100, maxMs: 5_000 } as const;
 /** How long `cancel` and `close` wait for the database. */
 const GRACE_MS = 2_000;
@@ -76,9 +74,7 @@ export class PostgresConsumer implements Consumer {
   async open(): Promise<void> {
     await this.#renew();
     this.#isThere = true;
-    setImmediate(() => {
-      this.#running = this.#run();
-    });
+    this.#running = new Promise(setImmediate).then(() => this.#run());
   }
 
   /** There is, or in so many milliseconds will be, something in the queue. */
@@ -107,6 +103,8 @@ export class PostgresConsumer implements Consumer {
   async cancel(): Promise<void> {
     if (this.#state === 'open') this.#state = 'cancelled';
     if (this.#hasLeft) return;
+    // Without the database there is nobody to tell.
+    if (this.#failures > 0) return this.#leave();
     this.#alarm.ringIn(0);
     await this.#within(new Promise<void>((resolve) => this.#left.push(resolve)));
   }
@@ -140,8 +138,9 @@ export class PostgresConsumer implements Consumer {
     const isClosing = this.#state === 'closed';
     if (isClosing) this.requeue([...this.#held.keys()]);
     await this.#settle();
-    if (this.#state !== 'open' && !this.#hasLeft) {
+    if (this.#state !== 'open' && this.#isThere) {
       await this.#options.database.run(this.#options.statements.leave, [this.#id]);
+      this.#isThere = false;
       this.#leave();
     }
     if (isClosing) return true;
@@ -165,8 +164,12 @@ export class PostgresConsumer implements Consumer {
     if (this.#returned.length > 0) {
       const returned = this.#returned;
       this.#returned = [];
-      // Where this fails, the lease gives them back.
-      await database.run(statements.handBack, columnsOf(HELD, numbered(returned)));
+      try {
+        await database.run(statements.handBack, columnsOf(HELD, numbered(returned)));
+      } catch (error) {
+        this.#returned.unshift(...returned);
+        throw error;
+      }
       onHandedBack(queue);
     }
   }
@@ -178,18 +181,22 @@ export class PostgresConsumer implements Consumer {
     const room = prefetch - this.#held.size;
     if (this.#state !== 'open' || room <= 0 || now < this.#notBefore) return false;
     if (!this.#mayBeMore && now < this.#lookAt) return false;
+    // Whoever wakes it from here on may mean a row that this look does not see.
     this.#mayBeMore = false;
+    this.#lookAt = Infinity;
     const rows = await database.run(statements.claim, [queue, room]);
     const deliveries = rows.filter(({ id }) => id !== null).map((row) => new QueueDelivery(row));
     for (const delivery of deliveries) this.#held.set(delivery, now + DELIVERY_LEASE_MS);
     const next = Number(rows[0]?.['next'] ?? Infinity);
-    this.#lookAt = this.#now() + Math.min(POLL_MS, Math.max(1, Math.ceil(next)));
-    this.#notBefore = deliveries.length === 0 ? this.#now() + EMPTY_GAP_MS : 0;
-    this.#mayBeMore ||= deliveries.length === room || sizeOf(deliveries) > FULL_BYTES;
+    const seen = Number(rows[0]?.['seen'] ?? 0);
+    this.#lookAt = Math.min(this.#lookAt, this.#now() + Math.min(POLL_MS, Math.max(1, Math.ceil(next))));
+    this.#notBefore = seen === 0 ? this.#now() + EMPTY_GAP_MS : 0;
+    // Left for their size, or taken out as lost: the next look does not wait for news.
+    this.#mayBeMore ||= seen === room || seen > deliveries.length;
     // Cancelled meanwhile: nobody has seen them.
     if (!this.#isOpen()) this.requeue(deliveries);
     else if (deliveries.length > 0) onDeliveries(deliveries);
-    return this.#mayBeMore && deliveries.length > 0;
+    return this.#mayBeMore && seen > 0;
   }
 
   // What follows an await may find another state than what went before it.
@@ -203,7 +210,7 @@ export class PostgresConsumer implements Consumer {
     const now = this.#now();
     const rows = await database.run(statements.renew, [
       ...columnsOf(HELD, numbered(held)),
-      this.#id,
+      this.#isOpen() ? this.#id : null,
       queue,
       context.name,
     ]);
@@ -243,6 +250,7 @@ export class PostgresConsumer implements Consumer {
       });
     // What is ours still is renewed first; the rest is anybody's.
     this.#renewAt = 0;
+    this.#mayBeMore = true;
     const now = this.#now();
     this.#lose([...this.#held].filter(([, until]) => until <= now).map(([delivery]) => delivery));
     if (this.#state !== 'open') this.#leave();
@@ -268,8 +276,4 @@ export class PostgresConsumer implements Consumer {
 
 function numbered(deliveries: readonly QueueDelivery[]) {
   return deliveries.map(({ rowId, deliveries: count }, ordinal) => ({ rowId, deliveries: count, ordinal }));
-}
-
-function sizeOf(deliveries: readonly QueueDelivery[]): number {
-  return deliveries.reduce((sum, { message }) => sum + message.body.byteLength, 0);
 }

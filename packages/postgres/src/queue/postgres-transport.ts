@@ -28,6 +28,8 @@ import { WakeChannel } from './wake-channel.js';
 
 /** Two that publish, one that tells of it, and two for all consumers. */
 const POOL_SIZE = 5;
+/** A statement that purges more may well not be answered in time. */
+const PURGE_BATCH = 10_000;
 
 /**
  * Queues in PostgreSQL: their messages are the rows of `outbox`, which is also the outbox of results that are kept in the same schema. A delivery is a lease of 30 s, renewed
@@ -168,9 +170,13 @@ export class PostgresTransport implements Transport {
       },
       purge: async (queue) => {
         this.#assertOpen();
-        const [row] = await this.#database.run(this.#statements.purge, [queue]);
-        if (row?.['known'] !== 't') throw missing(queue);
-        return Number(row['count']);
+        for (let purged = 0; ;) {
+          const [row] = await this.#database.run(this.#statements.purge, [queue, PURGE_BATCH]);
+          if (row?.['known'] !== 't') throw missing(queue);
+          const count = Number(row['count']);
+          purged += count;
+          if (count < PURGE_BATCH) return purged;
+        }
       },
     };
   }

@@ -12,19 +12,22 @@ export interface QueueStatements {
   readonly queues: Statement;
   /** `PUBLISHED`, then the names of all their queues. Returns those that exist: what goes elsewhere was not written. */
   readonly publish: Statement;
-  /** $1 queue, $2 limit. In order. At least one row, of `next` alone (milliseconds until a row is due that is not yet) if nothing is due. */
+  /**
+   * $1 queue, $2 limit. In order. At least one row, of `next` (milliseconds until a row is due that is not yet) and `seen` alone if nothing is due. `seen` counts
+   * what was found due: more than is returned where the rest is too large for one look, or was lost.
+   */
   readonly claim: Statement;
   /** $1 ids of rows. */
   readonly remove: Statement;
   /** `HELD`. */
   readonly handBack: Statement;
-  /** `HELD`, then consumer, queue, app. Returns the ids of the rows that are still held. */
+  /** `HELD`, then consumer (null: it has left), queue, app. Returns the ids of the rows that are still held. */
   readonly renew: Statement;
   /** $1 consumer. */
   readonly leave: Statement;
   /** $1 names. */
   readonly depths: Statement;
-  /** $1 queue. */
+  /** $1 queue, $2 limit. */
   readonly purge: Statement;
 }
 
@@ -134,7 +137,7 @@ SELECT (
     SELECT extract(epoch FROM min(coming.due_at) - clock_timestamp()) * 1000 FROM ${RANKS} AS rank (priority), LATERAL (
       SELECT due_at FROM ${outbox} AS stored
       WHERE queue = $1::text AND stored.priority = rank.priority AND due_at > statement_timestamp() ORDER BY due_at LIMIT 1) AS coming
-  ) AS next, delivered.*
+  ) AS next, (SELECT count(*) FROM candidates) AS seen, delivered.*
 FROM (SELECT) AS always LEFT JOIN (delivered JOIN due USING (id)) ON true
 ORDER BY due.priority DESC, due.due_at`),
 
@@ -155,7 +158,8 @@ WHERE stored.id = held.id AND stored.deliveries = held.deliveries`),
     renew: preparedStatement(`
 WITH alive AS (
   INSERT INTO ${consumers} (id, queue, name, expires_at)
-  VALUES ($${AFTER_HELD}::uuid, $${AFTER_HELD + 1}::text, $${AFTER_HELD + 2}::text, clock_timestamp() + ${LEASE})
+  SELECT consumer, $${AFTER_HELD + 1}::text, $${AFTER_HELD + 2}::text, clock_timestamp() + ${LEASE}
+  FROM (SELECT $${AFTER_HELD}::uuid AS consumer) AS given WHERE consumer IS NOT NULL
   ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at),
 swept AS (DELETE FROM ${consumers} WHERE expires_at < clock_timestamp() - interval '1 minute')
 UPDATE ${outbox} AS stored SET due_at = clock_timestamp() + ${LEASE}
@@ -174,7 +178,7 @@ FROM ${queues} AS queues WHERE name = ANY ($1::text[])`),
     purge: statement(`
 WITH gone AS (
   DELETE FROM ${outbox} WHERE id = ANY (ARRAY(
-    SELECT id FROM ${outbox} WHERE queue = $1::text AND due_at <= statement_timestamp() FOR UPDATE SKIP LOCKED))
+    SELECT id FROM ${outbox} WHERE queue = $1::text AND due_at <= statement_timestamp() LIMIT $2::bigint FOR UPDATE SKIP LOCKED))
   RETURNING id)
 SELECT (SELECT count(*) FROM gone) AS count, EXISTS (SELECT FROM ${queues} WHERE name = $1::text) AS known`),
   };
