@@ -17,7 +17,7 @@ export const app = new Lovage({
 app.autodiscover(['gate'], { from: import.meta.url });
 `;
 
-/** Tasks that say which version of their code they are; one waits for a file, one ends its process the first time. */
+/** Tasks: one waits for a file and says which version of its code it is, one waits and lets nothing else run, one ends its process the first time. */
 const tasks = (version: string): string => `
 import { existsSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -29,6 +29,13 @@ export class Pass {
   async run(file: string): Promise<string> {
     while (file !== '' && !existsSync(file)) await sleep(10);
     return '${version} ' + version;
+  }
+}
+
+@Task({ name: 'gate.block' })
+export class Block {
+  run(file: string): void {
+    while (!existsSync(file));
   }
 }
 
@@ -86,7 +93,7 @@ describe('a project with lovage dev running', () => {
   it('is told its URL, and how to call its own task', () => {
     const [, broker] = /^ {3}broker +(postgres:\S+)$/m.exec(dev.output) ?? [];
     expect(dev.output).toMatch(new RegExp(`^ {3}results +${broker}$`, 'm'));
-    expect(dev.output).toContain('npx lovage call gate.fall … --wait');
+    expect(dev.output).toContain('npx lovage call gate.block … --wait');
     const file = JSON.parse(readFileSync(project.path('.lovage/dev.json'), 'utf8')) as object;
     expect(file).toMatchObject({ pid: dev.pid, url: broker });
   });
@@ -259,6 +266,15 @@ it('killed, it takes all with it, and the next one has the data', async () => {
   expect(await resultOf(id)).toContain('third 5');
 });
 
+it('killed, it takes a worker with it that is stuck in a task', async () => {
+  const { stdout } = await project.lovage(['call', 'gate.block', project.path('unblocked')]);
+  await dev.says(`Task gate.block[${stdout.trim()}] received`);
+  dev.signal('SIGKILL');
+  await nothingIsLeft();
+  project.write('unblocked', '');
+  await restarted();
+});
+
 it('of many that start at once where one was killed, one runs', async () => {
   dev.signal('SIGKILL');
   await dev.ended;
@@ -279,6 +295,16 @@ it('ends with a sentence if its database is killed', async () => {
   expect(await dev.ended).toBe(3);
   expect(dev.output).toMatch(/^error: PostgreSQL .*\(LOVAGE_RESULTS_UNAVAILABLE\)$/ms);
   await nothingIsLeft();
+});
+
+it('warns where the environment names services that it does not use', async () => {
+  await restarted();
+  dev.interrupt();
+  expect(await dev.ended).toBe(0);
+  expect(dev.output).not.toContain('is set');
+  dev = project.dev({ LOVAGE_BROKER: 'amqp://nowhere.invalid' });
+  await dev.says('LOVAGE_BROKER or LOVAGE_RESULTS is set: lovage dev does not use them');
+  await dev.ready();
 });
 
 describe('a project in JavaScript', () => {

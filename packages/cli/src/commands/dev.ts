@@ -170,11 +170,10 @@ function describeDev({ url, data, app, tasks }: DevBanner, io: CliIo): readonly 
   ];
 }
 
-/** `npx lovage call math.divide <x> <y> --wait`. */
+/** `npx lovage call math.divide x y --wait`: a command that runs as it is, if not to a good end. */
 function callOf(task: TaskSummary | undefined, at: string): string {
   if (task === undefined) return 'no task yet: name their packages with app.autodiscover([…])';
-  const params = (task.params ?? ['…']).map((name) => (name === '…' ? name : `<${name}>`));
-  return ['npx lovage call', task.name, ...params, `--wait${at}`].join(' ');
+  return ['npx lovage call', task.name, ...(task.params ?? ['…']), `--wait${at}`].join(' ');
 }
 
 function portOption(text: string | undefined): number | null {

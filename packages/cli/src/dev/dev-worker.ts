@@ -25,10 +25,12 @@ export function runDevWorker(flags: ServiceFlags, io: CliIo): Promise<ExitName> 
     for (const schema of await schemaManagersOf(app)) await schema.migrate();
   };
   return runService('worker', { flags, io, prepare }, async ({ app, loaded, logger }) => {
+    const { shutdownTimeoutMs } = loaded.settings.worker;
     reportFiles();
     parent.tell({
       kind: 'loaded',
       tasks: loaded.tasks.list().map(({ name, params }) => ({ name, params })),
+      shutdownTimeoutMs,
     });
     await parent.mayRun;
     const worker = new Worker(app, { shutdownTimeout: NO_END, logger });
@@ -36,9 +38,7 @@ export function runDevWorker(flags: ServiceFlags, io: CliIo): Promise<ExitName> 
     const report = await new Promise<StopReport>((resolve, reject) => {
       let endWait = (): void => undefined;
       parent.onStop((how, reason) => {
-        const limitMs = { drain: null, stop: loaded.settings.worker.shutdownTimeoutMs, orphaned: ORPHAN_MS, now: 0 }[
-          how
-        ];
+        const limitMs = { drain: null, stop: shutdownTimeoutMs, orphaned: ORPHAN_MS, now: 0 }[how];
         endWait();
         endWait = waitAtMost(limitMs, { worker, running, logger });
         worker

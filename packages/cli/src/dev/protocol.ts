@@ -12,7 +12,7 @@ export type StopKind = 'drain' | 'stop' | 'now';
 /** What the worker tells `lovage dev`. */
 export type FromWorker =
   /** The app is loaded and its schema migrated; the worker waits for `run`. */
-  | { readonly kind: 'loaded'; readonly tasks: readonly TaskSummary[] }
+  | { readonly kind: 'loaded'; readonly tasks: readonly TaskSummary[]; readonly shutdownTimeoutMs: number }
   /** It consumes. */
   | { readonly kind: 'ready' }
   /** Files that were loaded since the last such message; absolute paths. */

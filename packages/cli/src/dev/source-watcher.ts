@@ -27,6 +27,8 @@ export class SourceWatcher {
   #watched: Watched = { files: new Set(), wide: false };
   readonly #states = new Map<string, string>();
   readonly #folders = new Map<string, FSWatcher>();
+  /** Those that were watched and have been removed. */
+  readonly #gone = new Set<string>();
   readonly #appeared = new Set<string>();
   #timer: NodeJS.Timeout | null = null;
   readonly #looking: NodeJS.Timeout;
@@ -79,6 +81,7 @@ export class SourceWatcher {
     const gone = (): void => {
       this.#folders.get(folder)?.close();
       this.#folders.delete(folder);
+      this.#gone.add(folder);
     };
     try {
       const watcher = watch(folder, (_event, name) => {
@@ -127,9 +130,11 @@ export class SourceWatcher {
 
   /** A folder that was removed and made again, as by a `git checkout`, is another one. */
   #findAgain(): void {
-    const before = this.#folders.size;
+    const back = [...this.#gone].filter(isFolder);
+    if (back.length === 0) return;
+    for (const folder of back) this.#gone.delete(folder);
     this.#open();
-    if (this.#folders.size > before) this.#timer ??= setTimeout(() => this.#look(), TOGETHER_MS);
+    this.#timer ??= setTimeout(() => this.#look(), TOGETHER_MS);
   }
 }
 

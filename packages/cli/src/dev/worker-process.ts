@@ -4,8 +4,8 @@ import { filesIn, REPORT_MODULES } from './loaded-files.js';
 import type { FromWorker, StopKind, TaskSummary, ToWorker } from './protocol.js';
 
 const ENTRY = path.join(__dirname, 'worker-entry.js');
-/** How long a worker that must end at once may take to hand back what it runs; one that is stuck in a loop hears nothing. */
-const KILL_AFTER_MS = 5_000;
+/** How much longer than it should a worker may take to end; one that is stuck in a loop hears nothing. */
+const GRACE_MS = 5_000;
 
 export interface WorkerProcessOptions {
   /** As -A. */
@@ -46,8 +46,9 @@ export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess
     detached: true,
   });
   let readyAt: number | null = null;
+  let shutdownTimeoutMs = 0;
+  let stopping: StopKind | null = null;
   let killing: NodeJS.Timeout | undefined;
-  let hurried = false;
   const ended = new Promise<WorkerEnd>((resolve) => {
     const end = (code: number | null, signal: NodeJS.Signals | null): void => {
       clearTimeout(killing);
@@ -56,31 +57,38 @@ export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess
     // Not `exit`, which may come before the worker's last messages.
     child.once('close', end);
     // It could not even be started.
-    child.once('error', () => child.pid === undefined && end(1, null));
+    child.on('error', () => child.pid === undefined && end(1, null));
   });
   const send = (message: ToWorker): void => {
     // Whatever keeps a message from a worker ends the worker too, which `ended` tells.
     if (child.connected) child.send(message, () => undefined);
   };
+  const limitStop = (): void => {
+    clearTimeout(killing);
+    // One that is not ready runs no task that could be waited for.
+    const limitMs = readyAt === null || stopping === 'now' ? 0 : stopping === 'stop' ? shutdownTimeoutMs : null;
+    if (limitMs !== null) killing = setTimeout(() => child.kill('SIGKILL'), limitMs + GRACE_MS);
+  };
   child.on('message', (message) => {
     const files = filesIn(message);
     if (files.length > 0) options.onFiles(files);
-    const { kind } = message as FromWorker;
-    if (kind === 'ready') {
-      readyAt = performance.now();
-      if (!hurried) clearTimeout(killing);
+    const told = message as FromWorker;
+    if (told.kind === 'loaded') {
+      ({ shutdownTimeoutMs } = told);
+      options.onLoaded(told.tasks);
+      send({ kind: 'run' });
     }
-    if (kind !== 'loaded') return;
-    options.onLoaded((message as Extract<FromWorker, { kind: 'loaded' }>).tasks);
-    send({ kind: 'run' });
+    if (told.kind === 'ready') {
+      readyAt = performance.now();
+      if (stopping !== null) limitStop();
+    }
   });
   return {
     ended,
     stop: (how, reason) => {
       send({ kind: 'stop', how, reason });
-      hurried = how === 'now';
-      // One that is not ready runs no task that could be waited for.
-      if (hurried || readyAt === null) killing ??= setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+      stopping = how;
+      limitStop();
     },
   };
 }
