@@ -104,7 +104,7 @@ export class Publisher {
     const entries = jobs.flatMap((job) =>
       job.messages.map((message, index): Entry => ({ rowId: runtime.uuid(), ordinal: index, message, job, index })),
     );
-    for (const chunk of chunksOf(entries, ({ message }) => messageSize(message))) await this.#send(numbered(chunk));
+    for (const chunk of chunksOf(entries, ({ message }) => sizeOf(message))) await this.#send(numbered(chunk));
     for (const job of jobs) job.done(job.outcomes);
   }
 
@@ -168,6 +168,15 @@ export class Publisher {
       return new LovageError('LOVAGE_PUBLISH', `the message cannot be written: ${String(error)}`, { cause: error });
     if (error.code === 'LOVAGE_STOPPED' || this.#stopping.signal.aborted) return stopped();
     return error;
+  }
+}
+
+/** What cannot be told makes no statement larger: it cannot be written either. */
+function sizeOf(message: Message): number {
+  try {
+    return messageSize(message);
+  } catch {
+    return 0;
   }
 }
 
