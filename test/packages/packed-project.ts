@@ -61,7 +61,8 @@ export async function packedProject(): Promise<PackedProject> {
 
 type Versions = Readonly<Record<string, string>>;
 
-async function packAll(destination: string): Promise<readonly PackedPackage[]> {
+/** Packs every package, as built, into a folder that is made. */
+export async function packAll(destination: string): Promise<readonly PackedPackage[]> {
   mkdirSync(destination);
   const folders = readdirSync(path.join(REPOSITORY, 'packages'));
   const workspaces = folders.flatMap((name) => ['--workspace', `packages/${name}`]);
@@ -105,7 +106,7 @@ function edit(file: string, change: (text: string) => string): void {
 }
 
 /** npm, as a user would run it: without what an `npm test` around this test has put into the environment. */
-async function npm(args: readonly string[], cwd: string): Promise<Ended> {
+export async function npm(args: readonly string[], cwd: string): Promise<Ended> {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
   const { stdout, stderr } = await promisify(execFile)('npm', args, { cwd, env, maxBuffer: 64 * 1024 * 1024 });
   return { code: 0, stdout, stderr };
