@@ -301,9 +301,9 @@ it('warns where the environment names services that it does not use', async () =
   await restarted();
   dev.interrupt();
   expect(await dev.ended).toBe(0);
-  expect(dev.output).not.toContain('is set');
+  expect(dev.output).not.toContain('the environment sets');
   dev = project.dev({ LOVAGE_BROKER: 'amqp://nowhere.invalid' });
-  await dev.says('LOVAGE_BROKER or LOVAGE_RESULTS is set: lovage dev does not use them');
+  await dev.says('the environment sets LOVAGE_BROKER: lovage dev uses its own database');
   await dev.ready();
 });
 
@@ -326,6 +326,13 @@ describe('a project in JavaScript', () => {
   });
 
   afterAll(() => other?.remove());
+
+  it('is pointed to lovage dev where it has no broker', async () => {
+    other.write('bare.js', `import { Lovage } from 'lovage'; export const app = new Lovage();`);
+    const { code, stderr } = await other.lovage(['call', 'any.task', '-A', 'bare', '--queue', 'any']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('run `npx lovage dev`');
+  });
 
   it('is reloaded when an ES module or a CommonJS module changes', async () => {
     const running = other.dev();

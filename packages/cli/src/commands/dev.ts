@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { LovageError, expected } from '@lovage/core';
 import { LOG_LEVELS } from '@lovage/worker';
-import path from 'node:path';
 import { appOption } from '../app-options.js';
 import type { CliIo } from '../cli-io.js';
 import { cliVersion } from '../cli-version.js';
@@ -9,7 +10,7 @@ import { claimDevFolder, devFolderOf } from '../dev/dev-folder.js';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../dev/embedded-postgres.js';
 import type { TaskSummary } from '../dev/protocol.js';
 import { Supervisor } from '../dev/supervisor.js';
-import { namesServices } from '../dev/use-dev.js';
+import { servicesIn } from '../dev/use-dev.js';
 import type { ExitName } from '../exit-codes.js';
 import { choiceOption } from '../option-values.js';
 import { alignColumns } from '../table.js';
@@ -47,12 +48,10 @@ export const command = defineCommand({
     const say = (text: string): void => line(`${colors.dim('lovage dev:')} ${text}`);
     const dev = claimDevFolder(devFolderOf(io.cwd));
     const signals = listenToSignals(io);
-    if (namesServices(io.env)) {
-      say(
-        colors.yellow(
-          'LOVAGE_BROKER or LOVAGE_RESULTS is set: lovage dev does not use them, but other commands in such a terminal do, and not lovage dev',
-        ),
-      );
+    const services = servicesIn(io.env).join(' and ');
+    if (services !== '') {
+      const warning = `the environment sets ${services}: lovage dev uses its own database, other commands in such a terminal what is set`;
+      say(colors.yellow(warning));
     }
     let database: EmbeddedPostgres | undefined;
     try {
@@ -152,11 +151,10 @@ interface DevBanner {
 function describeDev({ url, data, app, tasks }: DevBanner, io: CliIo): readonly string[] {
   const { colors } = stderrOf(io);
   const at = app === 'app' ? '' : ` -A ${app}`;
-  const folder = path.relative(io.cwd, data) || data;
   const rows = [
     [colors.dim('broker'), url],
     [colors.dim('results'), url],
-    [colors.dim('data'), `${folder}, kept between runs`],
+    [colors.dim('data'), placeOf(data, io.cwd)],
     [colors.dim('call'), colors.cyan(callOf(tasks[0], at))],
     [colors.dim('shell'), colors.cyan(`npx lovage shell${at}`)],
     [colors.dim('reload'), 'when a file of the app changes, once running tasks have ended; Ctrl-C stops'],
@@ -168,6 +166,13 @@ function describeDev({ url, data, app, tasks }: DevBanner, io: CliIo): readonly 
     ...alignColumns(rows).map((text) => `   ${text}`),
     '',
   ];
+}
+
+/** Where the data of a `.lovage` folder is: in it, but for root. See startEmbeddedPostgres. */
+function placeOf(folder: string, cwd: string): string {
+  const shown = path.relative(cwd, folder);
+  if (existsSync(path.join(folder, 'postgres'))) return `${shown}, kept between runs`;
+  return `in the folder that ${path.join(shown, 'postgres.txt')} names, kept between runs`;
 }
 
 /** `npx lovage call math.divide x y --wait`: a command that runs as it is, if not to a good end. */

@@ -1,4 +1,4 @@
-import { type FSWatcher, readdirSync, statSync, watch } from 'node:fs';
+import { type FSWatcher, type Stats, readdirSync, statSync, watch } from 'node:fs';
 import path from 'node:path';
 
 /** Changes within so many milliseconds are one: an editor that saves all its files, a `git checkout`. */
@@ -110,7 +110,7 @@ export class SourceWatcher {
   #mayCount(file: string): boolean {
     const name = path.basename(file);
     if (this.#watched.wide) return SOURCE.test(name) || (isWatchable(name) && isFolder(file));
-    return TASK_MODULE.test(name) && statSync(file, { throwIfNoEntry: false }) !== undefined;
+    return TASK_MODULE.test(name) && statOf(file) !== null;
   }
 
   #look(): void {
@@ -140,19 +140,31 @@ export class SourceWatcher {
 
 /** What differs once a file has been written or replaced; '' for one that is missing. */
 function stateOf(file: string): string {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  return stat === undefined ? '' : `${stat.mtimeMs}:${stat.size}:${stat.ino}`;
+  const stat = statOf(file);
+  return stat === null ? '' : `${stat.mtimeMs}:${stat.size}:${stat.ino}`;
+}
+
+/** null for what is missing, or may not be looked at. */
+function statOf(name: string): Stats | null {
+  try {
+    return statSync(name);
+  } catch {
+    return null;
+  }
 }
 
 function isFolder(name: string): boolean {
-  return statSync(name, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return statOf(name)?.isDirectory() ?? false;
 }
 
 function foldersIn(folder: string): readonly string[] {
-  if (!isFolder(folder)) return [];
-  return readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && isWatchable(entry.name))
-    .map((entry) => path.join(folder, entry.name));
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && isWatchable(entry.name))
+      .map((entry) => path.join(folder, entry.name));
+  } catch {
+    return [];
+  }
 }
 
 function isWatchable(name: string): boolean {

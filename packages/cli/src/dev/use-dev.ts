@@ -5,12 +5,12 @@ import { findDev, type RunningDev } from './dev-folder.js';
 
 /** The `lovage dev` that a command uses: one runs for its folder, and the environment names no other services. null: none. */
 export function devFor({ cwd, env }: Pick<CliIo, 'cwd' | 'env'>): RunningDev | null {
-  return namesServices(env) ? null : findDev(cwd);
+  return servicesIn(env).length > 0 ? null : findDev(cwd);
 }
 
-/** Whether the environment says which services to use: then it is obeyed. */
-export function namesServices(env: CliIo['env']): boolean {
-  return ['LOVAGE_BROKER', 'LOVAGE_RESULTS'].some((name) => (env[name] ?? '') !== '');
+/** Which variables say which services to use: then they are obeyed. */
+export function servicesIn(env: CliIo['env']): readonly string[] {
+  return ['LOVAGE_BROKER', 'LOVAGE_RESULTS'].filter((name) => (env[name] ?? '') !== '');
 }
 
 /** Makes an app use the `lovage dev` of this folder, if one runs, and says so on stderr. Before the app's configuration is read. */
