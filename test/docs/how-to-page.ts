@@ -15,18 +15,13 @@ import path from 'node:path';
 import { Client } from 'pg';
 import { isolatedBroker } from '../support/isolated-broker.js';
 import { isolatedResults } from '../support/isolated-results.js';
+import { type Block, type Step, blocksOf, expectShown, stepsOf } from './page-blocks.js';
 
 const REPOSITORY = path.join(__dirname, '..', '..');
 const HOW_TO = path.join(REPOSITORY, 'docs', 'how-to');
 const QUICKSTART = path.join(REPOSITORY, 'examples', 'quickstart');
 /** For a command to end, or a worker to become ready. */
 const LIMIT_MS = 30_000;
-
-/** Code of a page: a Markdown block with its language. */
-interface Block {
-  readonly language: string;
-  readonly code: string;
-}
 
 /**
  * The examples of docs/how-to/<name>.md as a project that runs. Its files are the TypeScript blocks whose first line is a comment with a file's name, and the tutorial's
@@ -37,8 +32,7 @@ export interface PageProject {
   readonly folder: string;
   /**
    * Does what the page says, from top to bottom, as a reader would in a terminal: each line of a `sh` block must end well, or become ready if it starts a worker or a relay;
-   * each command of a `console` block must print what stands below it; each statement of a `sql` block must succeed, and a query find something.
-   * In output shown, `…` stands for any text of one line, a line of `…` alone for any lines, and spaces for any white space.
+   * each command of a `console` block must print what stands below it (see expectShown); each statement of a `sql` block must succeed, and a query find something.
    */
   follow(): Promise<void>;
   /** One command line; its output is as a terminal shows it. Rejects if it does not end in time. */
@@ -61,7 +55,7 @@ export function projectsFolder(): { readonly folder: string; remove(): void } {
 export function writePage(page: string, parent: string): string {
   const folder = path.join(parent, page);
   const files = new Map([['app.ts', readFileSync(path.join(QUICKSTART, 'app.ts'), 'utf8')]]);
-  for (const { language, code } of blocksOf(page)) {
+  for (const { language, code } of blocksOf(fileOf(page))) {
     const [, name] = /^\/\/ (\S+\.ts)\n/.exec(code) ?? [];
     if (language === 'ts' && name !== undefined) files.set(name, code);
   }
@@ -98,7 +92,7 @@ export async function openPage(page: string, folder: string): Promise<PageProjec
       return { code, output: output() };
     },
     follow: async () => {
-      for (const block of blocksOf(page)) await follow(block);
+      for (const block of blocksOf(fileOf(page))) await follow(block);
     },
     remove: async () => {
       await Promise.all([...running].map(stopped));
@@ -138,7 +132,7 @@ export async function openPage(page: string, folder: string): Promise<PageProjec
 
   async function compare({ command, shown }: Step): Promise<void> {
     const { output } = await project.run(command);
-    expect(`$ ${command}\n${squeeze(output)}`).toMatch(outputPattern(`$ ${command}\n${squeeze(shown)}`));
+    expectShown({ command, shown }, output);
   }
 
   async function query(statement: string): Promise<void> {
@@ -170,10 +164,8 @@ async function inTime<T>(work: Promise<T>, failure: () => string): Promise<T> {
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
-/** The blocks of a page, in order. */
-function blocksOf(page: string): readonly Block[] {
-  const text = readFileSync(path.join(HOW_TO, `${page}.md`), 'utf8');
-  return [...text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language = '', code = '']) => ({ language, code }));
+function fileOf(page: string): string {
+  return path.join(HOW_TO, `${page}.md`);
 }
 
 function lines(code: string): readonly string[] {
@@ -184,38 +176,11 @@ function isService(command: string): boolean {
   return /^npx lovage (worker|relay)\b/.test(command);
 }
 
-/** A command of a `console` block, with what stands below it. */
-interface Step {
-  readonly command: string;
-  readonly shown: string;
-}
-
-function stepsOf(code: string): readonly Step[] {
-  return code
-    .split(/^\$ /m)
-    .slice(1)
-    .map((step) => ({ command: step.slice(0, step.indexOf('\n')), shown: step.slice(step.indexOf('\n') + 1) }));
-}
-
 function statementsOf(code: string): readonly string[] {
   return code
     .split(/;\s*$/m)
     .map((statement) => statement.replace(/^\s*--.*\n/gm, '').trim())
     .filter((statement) => statement !== '');
-}
-
-/** Columns are as wide as what stands in them, ids too. */
-function squeeze(text: string): string {
-  return text
-    .replace(/[^\S\n]+/g, ' ')
-    .replace(/ $/gm, '')
-    .trimEnd();
-}
-
-function outputPattern(shown: string): RegExp {
-  const literal = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  const line = (text: string): string => (text === '…' ? '[\\s\\S]*' : text.split('…').map(literal).join('.*'));
-  return new RegExp(`^${shown.split('\n').map(line).join('\\n')}$`);
 }
 
 async function stopped(child: ChildProcess): Promise<void> {
