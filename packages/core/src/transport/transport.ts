@@ -116,3 +116,8 @@ export function lostQueueOf(queue: string): string {
 export function deadQueueOf(queue: string): string {
   return `${queue}.dead`;
 }
+
+/** The queue that `queue` was declared with: the one that it is the `.lost` or `.dead` of, else itself. */
+export function mainQueueOf(queue: string): string {
+  return queue.replace(/(?<=.)\.(?:lost|dead)$/s, '');
+}

@@ -1,4 +1,4 @@
-import { LovageError, type QueueSpec, deadQueueOf, lostQueueOf } from '@lovage/core';
+import { LovageError, type QueueSpec, deadQueueOf, lostQueueOf, mainQueueOf } from '@lovage/core';
 import type { Database } from '../database/database.js';
 import type { QueueStatements } from './statements.js';
 
@@ -41,7 +41,7 @@ export class Topology {
 
   /** A publish to them has found nothing there. */
   forget(queues: Iterable<string>): void {
-    for (const queue of queues) this.#known.delete(queue);
+    for (const queue of queues) for (const name of [queue, mainQueueOf(queue)]) this.#known.delete(name);
   }
 
   #isKnown(spec: QueueSpec): boolean {

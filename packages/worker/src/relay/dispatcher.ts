@@ -1,6 +1,7 @@
 import {
   LovageError,
   isLovageError,
+  mainQueueOf,
   publishDeclared,
   type ErrorCode,
   type EventSink,
@@ -80,7 +81,8 @@ export class Dispatcher {
     const { transport, queueSpec } = this.#options;
     const messages = rows.map(({ message }) => (republished ? marked(message) : message));
     try {
-      return await publishDeclared(transport, queueSpec, messages);
+      // What was queued in PostgreSQL may lie in a `.dead`, which stands beside its queue wherever that is declared.
+      return await publishDeclared(transport, (queue) => queueSpec(mainQueueOf(queue)), messages);
     } catch (error) {
       const cause = isLovageError(error)
         ? error
