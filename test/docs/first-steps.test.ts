@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { DevProject, type DevProcess } from '../e2e/dev/dev-project.js';
-import { runNode } from '../support/lovage-process.js';
+import { isolatedBroker } from '../support/isolated-broker.js';
+import { isolatedResults } from '../support/isolated-results.js';
+import { runNode, startWorker } from '../support/lovage-process.js';
 import { type Block, type Step, blocksOf, expectShown, stepsOf } from './page-blocks.js';
 
 const REPOSITORY = path.join(__dirname, '..', '..');
@@ -62,6 +64,32 @@ describe('first-steps.md', () => {
       expect(await runNode([TSC], { cwd: typed.folder })).toMatchObject({ stdout: shown?.code });
     } finally {
       await typed.remove();
+    }
+  });
+
+  it('runs on RabbitMQ with the one statement that it changes', async () => {
+    const [broker, results] = await Promise.all([isolatedBroker(), isolatedResults()]);
+    const statement = /^export const app = new Lovage\(\{[\s\S]*?\}\);$/m;
+    const [changed = ''] = blocks.flatMap(({ code }) => (code.includes('amqp:') ? (statement.exec(code) ?? []) : []));
+    const here = changed.replace(/'amqp:.*'/, `'${broker.url}'`).replace(/'postgres:.*'/, `'${results.url}'`);
+    const app = files.get('app.ts')?.replace(statement, () => here) ?? '';
+    const moved = new DevProject({ ...Object.fromEntries(files), 'app.ts': app, 'package.json': '{}' });
+    try {
+      expect(app).toContain(broker.url);
+      expect(await moved.lovage(['migrate'])).toMatchObject({ code: 0 });
+      const worker = await startWorker([], { cwd: moved.folder, env: { LOVAGE_BROKER: '', LOVAGE_RESULTS: '' } });
+      try {
+        for (const command of [
+          ['call', 'math.divide', '1', '2', '--wait'],
+          ['run', 'send.ts'],
+        ])
+          expect(await moved.lovage(command)).toEqual({ code: 0, stdout: '0.5\n', stderr: '' });
+      } finally {
+        await worker.stop();
+      }
+    } finally {
+      await moved.remove();
+      await Promise.all([broker.drop(), results.drop()]);
     }
   });
 
