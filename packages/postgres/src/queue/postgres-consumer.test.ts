@@ -1,4 +1,5 @@
 import { type Transport, lostQueueOf } from '@lovage/core';
+import { Client } from 'pg';
 import { TcpProxy } from '../../../../test/support/tcp-proxy.js';
 import { Receiver, Transports, declared, inspectorOf, message, publish } from '../../test/queue-support.js';
 import { RecordedEvents, TestSchema, until } from '../../test/support.js';
@@ -154,6 +155,33 @@ describe('a lease', () => {
     expect(receiver.lost).toBe(0);
     await peer.stop();
     await proxy.stop();
+  });
+
+  it('is renewed though something else cannot be settled', async () => {
+    const queue = await declared(transport);
+    await publish(transport, message(queue, 'stuck'), message(queue, 'held'));
+    const receiver = await Receiver.on(transport, queue);
+    await receiver.until(2);
+    const other = new Client({ connectionString: schema.url });
+    await other.connect();
+    await other.query(
+      `BEGIN; SELECT FROM "${schema.name}".outbox WHERE properties->>'correlationId' = 'stuck' FOR UPDATE`,
+    );
+    await schema.sql(
+      "UPDATE outbox SET due_at = now() + interval '5 seconds' WHERE properties->>'correlationId' = 'held'",
+    );
+    receiver.consumer.ack([receiver.delivery(0)]);
+    await until('a renewal', async () => {
+      const renewed = await schema.sql(
+        "SELECT FROM outbox WHERE due_at > now() + interval '20 seconds' AND properties->>'correlationId' = 'held'",
+      );
+      return renewed.length === 1;
+    });
+    expect(await rows()).toBe(2);
+    await other.query('COMMIT');
+    await other.end();
+    await until('the ack to arrive', async () => (await rows()) === 1);
+    expect(receiver.lost).toBe(0);
   });
 
   it('gives back what a process held that is gone, marked', async () => {
@@ -383,6 +411,18 @@ describe('a look at the queue', () => {
     expect(Math.min(...late)).toBeGreaterThanOrEqual(-1);
     // The machine may be busy for one of them.
     expect([...late].sort((a, b) => a - b)[2]).toBeLessThan(50);
+  });
+
+  it('is not brought about by what is far away', async () => {
+    const queue = await declared(transport);
+    const receiver = await Receiver.on(transport, queue, { ack: true });
+    const timers = jest.spyOn(globalThis, 'setTimeout');
+    // Node's timers take 24 days, and fire at once beyond.
+    transport.capabilities.table?.wakeIn(30 * 24 * 3_600_000);
+    expect(timers).not.toHaveBeenCalled();
+    timers.mockRestore();
+    await publish(transport, message(queue));
+    await receiver.until(1);
   });
 
   it('comes within its time for a row that nobody told of', async () => {

@@ -79,6 +79,8 @@ export class PostgresConsumer implements Consumer {
 
   /** There is, or in so many milliseconds will be, something in the queue. */
   wakeIn(ms: number): void {
+    // Later than the next poll, which sees it coming.
+    if (ms > POLL_MS || !this.#isOpen()) return;
     const at = this.#now() + Math.max(0, ms);
     if (ms <= 0) this.#mayBeMore = true;
     else this.#lookAt = Math.min(this.#lookAt, at);
@@ -130,13 +132,16 @@ export class PostgresConsumer implements Consumer {
         await this.#failed(error);
       }
     }
+    this.#alarm.reset();
     this.#leave();
   }
 
   /** True: it was the last. */
   async #turn(): Promise<boolean> {
     const isClosing = this.#state === 'closed';
+    // First, as what cannot be settled must not cost what is held.
     if (isClosing) this.requeue([...this.#held.keys()]);
+    else if (this.#now() >= this.#renewAt) await this.#renew();
     await this.#settle();
     if (this.#state !== 'open' && this.#isThere) {
       await this.#options.database.run(this.#options.statements.leave, [this.#id]);
@@ -144,7 +149,6 @@ export class PostgresConsumer implements Consumer {
       this.#leave();
     }
     if (isClosing) return true;
-    if (this.#now() >= this.#renewAt) await this.#renew();
     if (!(await this.#claim())) await this.#rest();
     return false;
   }
