@@ -159,7 +159,7 @@ describe('stop', () => {
 
   it('during the first connection ends it', async () => {
     proxy.holdAnswers();
-    const transport = transports.make({ urls: [proxy.url] });
+    const transport = transports.make({ urls: [proxy.url], connectTimeoutMs: 500 });
     const starting = failureOf(transport.start({ retryForMs: 60_000 }));
     await until('it to connect', () => proxy.connections > 0);
     await transport.stop();
@@ -276,7 +276,7 @@ describe('a server that crashes under consumers and publishers', () => {
       return [...confirmed].every((name) => names.has(name));
     });
     await until('the queue to be empty', async () => (await other.sql('SELECT FROM outbox')).length === 0);
-    expect(receivers.every(({ consumer }) => consumer.consuming)).toBe(true);
+    await until('both to consume', () => receivers.every(({ consumer }) => consumer.consuming));
     expect(await inspectorOf(taker).depths([queue])).toEqual([{ messages: 0, consumers: 2 }]);
     expect(events.of('connection:lost').length).toBeGreaterThan(0);
     expect(events.of('connection:open').length).toBe(events.of('connection:lost').length + 1);

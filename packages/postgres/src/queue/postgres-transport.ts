@@ -28,6 +28,8 @@ import { WakeChannel } from './wake-channel.js';
 
 /** Two that publish, one that tells of it, and two for all consumers. */
 const POOL_SIZE = 5;
+/** However impatient publishers are: what a claim that is given up has taken waits for the end of its lease. */
+const QUERY_TIMEOUT_MS = 10_000;
 /** A statement that purges more may well not be answered in time. */
 const PURGE_BATCH = 10_000;
 
@@ -57,7 +59,8 @@ export class PostgresTransport implements Transport {
     this.#url = onlyUrl(settings.urls);
     const { connectTimeoutMs, publishTimeoutMs, prepare, tls, schema } = settings;
     const database = { url: this.#url, pool: null, poolSize: POOL_SIZE, connectTimeoutMs, prepare, tls };
-    this.#database = new Database({ ...database, target: 'broker', queryTimeoutMs: publishTimeoutMs }, context);
+    const queryTimeoutMs = Math.max(publishTimeoutMs, QUERY_TIMEOUT_MS);
+    this.#database = new Database({ ...database, target: 'broker', queryTimeoutMs }, context);
     this.#statements = queueStatements(schema);
     this.#schema = new PostgresSchemaManager(this.#database, schema);
     this.#topology = new Topology(this.#database, this.#statements);

@@ -128,6 +128,17 @@ describe('an outage', () => {
     expect(await inspectorOf(transport).depths([queue])).toEqual([{ messages: 1, consumers: 0 }]);
   });
 
+  it('that is a silence is LOVAGE_BROKER_UNAVAILABLE when the time is over', async () => {
+    const peer = await transports.started({ urls: [proxy.url], publishTimeoutMs: 300 });
+    await publish(peer, message(queue, 'warm'));
+    proxy.holdAnswers();
+    const start = Date.now();
+    const outcomes = await Promise.all([peer.publish([message(queue)]), peer.publish([message(queue)])]);
+    expect(codesOf(outcomes.flat())).toEqual(['LOVAGE_BROKER_UNAVAILABLE', 'LOVAGE_BROKER_UNAVAILABLE']);
+    expect(Date.now() - start).toBeLessThan(2_000);
+    proxy.cut();
+  });
+
   it('says nothing of the password', async () => {
     const peer = await transports.started({ urls: [proxy.url], publishTimeoutMs: 50 });
     await proxy.refuse();

@@ -134,10 +134,26 @@ export class Publisher {
   async #run(rows: readonly Entry[]): Promise<ReadonlySet<string>> {
     const { database, statements, onPublished } = this.#options;
     const queues = [...new Set(rows.map(({ message }) => message.queue))];
-    const found = await database.run(statements.publish, [...columnsOf(PUBLISHED, rows), queues]);
+    const found = await this.#inTime(rows, database.run(statements.publish, [...columnsOf(PUBLISHED, rows), queues]));
     const known = new Set(found.map(({ name }) => name ?? ''));
     if (known.size > 0) onPublished([...known]);
     return known;
+  }
+
+  /** A statement that is under way for longer than any of its messages is tried has no outcome, like one whose connection was lost. */
+  async #inTime<T>(rows: readonly Entry[], running: Promise<T>): Promise<T> {
+    const { context, timeoutMs } = this.#options;
+    const deadline = rows.reduce((latest, { job }) => Math.max(latest, job.deadline), 0);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      const fail = (): void => reject(unanswered(timeoutMs));
+      timer = setTimeout(fail, Math.max(0, deadline - context.runtime.monotonic()));
+    });
+    try {
+      return await Promise.race([running, late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** What is to be sent again; the others have their outcome. */
@@ -190,6 +206,13 @@ function marked(message: Message): Message {
 
 function missing(queue: string): LovageError {
   return new LovageError('LOVAGE_UNROUTABLE', `there is no queue '${queue}'`);
+}
+
+function unanswered(timeoutMs: number): LovageError {
+  return new LovageError(
+    'LOVAGE_BROKER_UNAVAILABLE',
+    `expected PostgreSQL to take the message within ${timeoutMs} ms (broker.publishTimeout), got no answer: it may or may not have taken it`,
+  );
 }
 
 function stopped(): LovageError {
