@@ -30,9 +30,8 @@ CREATE TABLE outbox (
   CONSTRAINT outbox_pkey PRIMARY KEY (id),
   CONSTRAINT outbox_priority_check CHECK (((priority >= 0) AND (priority <= 256)))
 );
-CREATE INDEX outbox_due_at ON outbox USING btree (due_at);
 CREATE INDEX outbox_queue ON outbox USING btree (queue, priority, due_at);
-CREATE INDEX outbox_task_id ON outbox USING btree (task_id);
+CREATE INDEX outbox_task_id ON outbox USING btree (task_id) WHERE (eta IS NOT NULL);
 
 CREATE TABLE queues (
   name text COLLATE "C" NOT NULL,

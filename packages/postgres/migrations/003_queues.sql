@@ -10,8 +10,13 @@ ALTER TABLE outbox
   -- How often it was delivered, or claimed by a relay.
   ADD COLUMN deliveries integer NOT NULL DEFAULT 0;
 
--- What is due in one queue: a probe for each priority.
+-- What is due, in one queue or in all: each queue and priority in turn. Each index is written again with every claim (5 µs a row, of 20).
 CREATE INDEX outbox_queue ON outbox (queue, priority, due_at);
+DROP INDEX outbox_due_at;
+
+-- "Does this task wait for a time": what does not is no concern of it, and does not pay for it.
+DROP INDEX outbox_task_id;
+CREATE INDEX outbox_task_id ON outbox (task_id) WHERE eta IS NOT NULL;
 
 -- Rows live for moments: without this, what is dead makes each look at the queue longer, and is cleaned when a fifth of the table is.
 ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);

@@ -96,8 +96,12 @@ export class PostgresOutbox implements Outbox {
 
   async scheduled({ ids, task, queue, limit = DEFAULT_LIMIT }: ScheduledFilter): Promise<readonly ScheduledTask[]> {
     const { database, statements } = this.#options;
-    const values = [ids?.filter(isStorableId) ?? null, task ?? null, queue ?? null, limit];
-    return (await database.run(statements.scheduled, values)).map(scheduledTaskOf);
+    const rest = [task ?? null, queue ?? null, limit];
+    const rows =
+      ids === undefined
+        ? await database.run(statements.scheduled, rest)
+        : await database.run(statements.scheduledTasks, [ids.filter(isStorableId), ...rest]);
+    return rows.map(scheduledTaskOf);
   }
 
   async cancel(taskIds: readonly string[]): Promise<readonly string[]> {

@@ -25,8 +25,10 @@ export interface OutboxStatements {
   readonly claim: Statement;
   /** $1 ids of rows. */
   readonly remove: Statement;
-  /** $1 task ids, null: any; $2 task, $3 queue, null: any; $4 limit. */
+  /** $1 task, $2 queue, null: any; $3 limit. */
   readonly scheduled: Statement;
+  /** $1 task ids; $2 task, $3 queue, null: any; $4 limit. */
+  readonly scheduledTasks: Statement;
   /** $1 task ids, $2 the record's error. Returns the id of each record that it applied to, with its `reply_to`. */
   readonly cancel: Statement;
   /** $1 keys. Of these, those that have run out. */
@@ -90,6 +92,9 @@ const LEASE = `interval '${OUTBOX_LEASE_MS} milliseconds'`;
 const SOON = `interval '1 second'`;
 const MAX_CLAIM_BYTES = 8 * 2 ** 20;
 
+const SCHEDULED = `task_id, task, queue, round(extract(epoch FROM eta) * 1000) AS eta, headers->>'retries' AS retries, headers->>'argsrepr' AS argsrepr,
+  extract(epoch FROM created_at) * 1000 AS created_at`;
+
 export function outboxStatements(schema: string): OutboxStatements {
   const records = taskResults(schema);
   const outbox = `${escapeIdentifier(schema)}.outbox`;
@@ -116,6 +121,15 @@ FROM sent`;
   const FREED = `
 ended AS (UPDATE ${keys} AS stored SET expires_at = clock_timestamp() + stored.ttl FROM held WHERE stored.key = held.key AND held.scope = 'finished'),
 freed AS (DELETE FROM ${keys} AS stored USING held WHERE stored.key = held.key AND held.scope <> 'finished')`;
+
+  /** Every queue and priority that has rows: within one of them the index has the rows in the order in which they are due. It leaps from one to the next, however many rows there are. */
+  const LANES = `
+WITH RECURSIVE lane AS (
+  (SELECT queue, priority FROM ${outbox} ORDER BY queue, priority LIMIT 1)
+  UNION ALL
+  SELECT next.* FROM lane, LATERAL (
+    SELECT queue, priority FROM ${outbox} AS stored WHERE (stored.queue, stored.priority) > (lane.queue, lane.priority)
+    ORDER BY queue, priority LIMIT 1) AS next),`;
 
   /*
    * Keys are never waited for here: the only other who locks one is a caller that replaces one that has run out, perhaps in a
@@ -160,38 +174,48 @@ sent AS (${SEND} RETURNING id, queue, due_at)${SENT_AND_WOKEN}`),
      * others. An array of ids rather than a join: the planner takes a prepared LIMIT for a tenth of the table, and would read all of it.
      */
     claim: preparedStatement(`
-WITH candidates AS (
-  SELECT id, due_at, octet_length(body) AS size FROM ${outbox}
-  WHERE due_at <= statement_timestamp() ORDER BY due_at LIMIT $1::bigint FOR UPDATE SKIP LOCKED),
+${LANES}
+candidates AS (
+  SELECT candidate.* FROM lane, LATERAL (
+    SELECT id, due_at, octet_length(body) AS size FROM ${outbox} AS stored
+    WHERE stored.queue = lane.queue AND stored.priority = lane.priority AND due_at <= statement_timestamp()
+    ORDER BY due_at LIMIT $1::bigint FOR UPDATE SKIP LOCKED) AS candidate),
 due AS (
-  SELECT id, due_at FROM (SELECT *, sum(size) OVER (ORDER BY due_at, id) AS sum FROM candidates) AS summed
-  WHERE sum = size OR sum <= ${MAX_CLAIM_BYTES}),
+  SELECT id, due_at FROM (SELECT *, sum(size) OVER first AS sum, row_number() OVER first AS place FROM candidates WINDOW first AS (ORDER BY due_at, id)) AS summed
+  WHERE (sum = size OR sum <= ${MAX_CLAIM_BYTES}) AND place <= $1::bigint),
 leased AS (
   UPDATE ${outbox} SET due_at = clock_timestamp() + ${LEASE}, deliveries = deliveries + 1 WHERE id = ANY (ARRAY(SELECT id FROM due))
   RETURNING id, task_id, task, queue, headers, properties, body)
 SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now,
-  (SELECT extract(epoch FROM min(due_at) - clock_timestamp()) * 1000 FROM ${outbox} WHERE due_at > statement_timestamp()) AS next,
+  (SELECT extract(epoch FROM min(coming.due_at) - clock_timestamp()) * 1000 FROM lane, LATERAL (
+    SELECT due_at FROM ${outbox} AS stored
+    WHERE stored.queue = lane.queue AND stored.priority = lane.priority AND due_at > statement_timestamp() ORDER BY due_at LIMIT 1) AS coming) AS next,
   leased.*
 FROM (SELECT) AS always LEFT JOIN (leased JOIN due USING (id)) ON true
 ORDER BY due.due_at`),
 
     remove: preparedStatement(`DELETE FROM ${outbox} WHERE id = ANY ($1::uuid[])`),
 
-    // By due_at, which has the index, and which is the eta but of a row that is just being sent.
-    scheduled: statement(`
-SELECT task_id, task, queue, round(extract(epoch FROM eta) * 1000) AS eta, headers->>'retries' AS retries, headers->>'argsrepr' AS argsrepr,
-  extract(epoch FROM created_at) * 1000 AS created_at
-FROM (
-  SELECT * FROM ${outbox}
-  WHERE eta IS NOT NULL AND ($1::text[] IS NULL OR task_id = ANY ($1)) AND ($2::text IS NULL OR task = $2) AND ($3::text IS NULL OR queue = $3)
-  ORDER BY due_at LIMIT $4::bigint) AS first
-ORDER BY first.eta`),
+    // By due_at, which is the eta but of a row that is just being sent.
+    scheduled: statement(`${LANES}
+first AS (
+  SELECT waiting.* FROM lane, LATERAL (
+    SELECT * FROM ${outbox} AS stored
+    WHERE stored.queue = lane.queue AND stored.priority = lane.priority AND eta IS NOT NULL AND ($1::text IS NULL OR task = $1)
+    ORDER BY due_at LIMIT $3::bigint) AS waiting
+  WHERE $2::text IS NULL OR lane.queue = $2)
+SELECT ${SCHEDULED} FROM first ORDER BY due_at LIMIT $3::bigint`),
+
+    scheduledTasks: statement(`
+SELECT ${SCHEDULED} FROM ${outbox}
+WHERE eta IS NOT NULL AND task_id = ANY ($1::text[]) AND ($2::text IS NULL OR task = $2) AND ($3::text IS NULL OR queue = $3)
+ORDER BY due_at LIMIT $4::bigint`),
 
     // A row that was claimed is due when its lease ends, and no longer at its eta: it is as good as sent.
     cancel: preparedStatement(`
 WITH taken AS (
   DELETE FROM ${outbox} WHERE id = ANY (ARRAY(
-    SELECT id FROM ${outbox} WHERE task_id = ANY ($1::text[]) AND due_at = eta ORDER BY id FOR UPDATE))
+    SELECT id FROM ${outbox} WHERE task_id = ANY ($1::text[]) AND eta IS NOT NULL AND due_at = eta ORDER BY id FOR UPDATE))
   RETURNING task_id, task, queue, headers, properties->>'replyTo' AS reply_to),
 call AS (
   SELECT DISTINCT ON (task_id) *, COALESCE(headers->>'attempt', headers->>'retries', '0')::int AS attempt

@@ -50,6 +50,9 @@ export class PostgresConsumer implements Consumer {
   #isThere = false;
   #mayBeMore = true;
   #lookAt = 0;
+  #wasFull = false;
+  /** A busy consumer looks for what was delivered before once in a while: all that has come and gone there is still in the index until it is vacuumed. */
+  #lookAgainAt = 0;
   #notBefore = 0;
   #renewAt = 0;
   #failures = 0;
@@ -188,15 +191,18 @@ export class PostgresConsumer implements Consumer {
     // Whoever wakes it from here on may mean a row that this look does not see.
     this.#mayBeMore = false;
     this.#lookAt = Infinity;
-    const rows = await database.run(statements.claim, [queue, room]);
+    const isAgain = !this.#wasFull || now >= this.#lookAgainAt;
+    if (isAgain) this.#lookAgainAt = now + POLL_MS;
+    const rows = await database.run(statements.claim, [queue, room, isAgain]);
     const deliveries = rows.filter(({ id }) => id !== null).map((row) => new QueueDelivery(row));
     for (const delivery of deliveries) this.#held.set(delivery, now + DELIVERY_LEASE_MS);
     const next = Number(rows[0]?.['next'] ?? Infinity);
     const seen = Number(rows[0]?.['seen'] ?? 0);
+    this.#wasFull = seen === room;
     this.#lookAt = Math.min(this.#lookAt, this.#now() + Math.min(POLL_MS, Math.max(1, Math.ceil(next))));
     this.#notBefore = seen === 0 ? this.#now() + EMPTY_GAP_MS : 0;
     // Left for their size, or taken out as lost: the next look does not wait for news.
-    this.#mayBeMore ||= seen === room || seen > deliveries.length;
+    this.#mayBeMore ||= this.#wasFull || seen > deliveries.length;
     // Cancelled meanwhile: nobody has seen them.
     if (!this.#isOpen()) this.requeue(deliveries);
     else if (deliveries.length > 0) onDeliveries(deliveries);

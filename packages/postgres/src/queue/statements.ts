@@ -13,7 +13,7 @@ export interface QueueStatements {
   /** `PUBLISHED`, then the names of all their queues. Returns those that exist: what goes elsewhere was not written. */
   readonly publish: Statement;
   /**
-   * $1 queue, $2 limit. In order. At least one row, of `next` (milliseconds until a row is due that is not yet) and `seen` alone if nothing is due. `seen` counts
+   * $1 queue, $2 limit, $3 whether to look for what was delivered before, too. In order. At least one row, of `next` (milliseconds until a row is due that is not yet) and `seen` alone if nothing is due. `seen` counts
    * what was found due: more than is returned where the rest is too large for one look, or was lost.
    */
   readonly claim: Statement;
@@ -114,7 +114,7 @@ SELECT name FROM ${queues} WHERE name = ANY ($${PUBLISHED.length + 1}::text[])`)
      */
     claim: preparedStatement(`
 WITH candidates AS (
-  SELECT candidate.* FROM (SELECT ${AGAIN} AS priority UNION ALL SELECT ${RANKS}) AS rank, LATERAL (
+  SELECT candidate.* FROM (SELECT ${AGAIN} AS priority WHERE $3::boolean UNION ALL SELECT ${RANKS}) AS rank, LATERAL (
     SELECT id, priority, due_at, deliveries, octet_length(body) AS size FROM ${outbox} AS stored
     WHERE queue = $1::text AND stored.priority = rank.priority AND due_at <= statement_timestamp()
     ORDER BY due_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED) AS candidate

@@ -144,7 +144,7 @@ DELETE FROM ${table} WHERE id = ANY (ARRAY(
   WHERE created_at < ${AGED}
     AND (finished_at < ${AGED}
       OR state IN ('PENDING', 'RETRY') AND COALESCE(scheduled_at, created_at) < ${AGED}
-        AND NOT EXISTS (SELECT FROM ${outbox} WHERE outbox.task_id = stored.id))
+        AND NOT EXISTS (SELECT FROM ${outbox} WHERE outbox.task_id = stored.id AND outbox.eta IS NOT NULL))
   ORDER BY created_at LIMIT $2::bigint
   FOR UPDATE SKIP LOCKED))
 RETURNING id`),
