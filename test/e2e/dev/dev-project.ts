@@ -75,11 +75,15 @@ export class DevProject {
     return this.#places().flatMap(processesNaming);
   }
 
-  /** Kills what is left and removes all files. */
+  /** Ends what still runs and removes all files. Rejects if anything has to be killed that should have ended with its `lovage dev`. */
   async remove(): Promise<void> {
     await Promise.all([...this.#started].map((one) => one.kill()));
-    await eventually(() => expect(this.processes()).toEqual([]), { timeoutMs: WITHIN_MS });
-    for (const place of this.#places()) rmSync(place, { recursive: true, force: true });
+    try {
+      await eventually(() => expect(this.processes()).toEqual([]), { timeoutMs: WITHIN_MS });
+    } finally {
+      for (const one of this.processes()) process.kill(Number.parseInt(one), 'SIGKILL');
+      for (const place of this.#places()) rmSync(place, { recursive: true, force: true });
+    }
   }
 
   /** The folder, and for root that of the data. */
