@@ -11,15 +11,23 @@ afterEach(() => transports.stop());
 afterAll(() => schema.dispose());
 
 describe('a claim', () => {
-  it('takes under 5 ms beside 1,000,000 rows of the future and 100,000 that others hold', async () => {
+  it('takes under 5 ms beside 1,000,000 rows of the future and 10,000 that others hold', async () => {
     const transport = await transports.started();
     const queue = await declared(transport, { type: 'classic', maxPriority: 9 });
     const many = (count: number, due: string, columns: string): string =>
       `INSERT INTO outbox (id, task_id, task, queue, due_at, headers, properties, body, created_at, priority, deliveries)
        SELECT gen_random_uuid(), 'task-' || n, 'test.task', '${queue}', now() + ${due} + n * interval '1 millisecond', '{}', '{}', '[]', now(), ${columns}
        FROM generate_series(1, ${count}) AS n`;
+    // Half as long as with the indexes in place.
+    const indexes = await schema.sql<{ name: string; definition: string }>(
+      `SELECT indexname AS name, indexdef AS definition FROM pg_indexes
+       WHERE schemaname = current_schema() AND tablename = 'outbox' AND indexname <> 'outbox_pkey'`,
+    );
+    expect(indexes.map(({ name }) => name)).toContain('outbox_queue');
+    for (const { name } of indexes) await schema.sql(`DROP INDEX ${name}`);
     await schema.sql(many(1_000_000, "interval '1 hour'", 'n % 10, 0'));
-    await schema.sql(many(100_000, "interval '30 seconds'", '256, 1'));
+    await schema.sql(many(10_000, "interval '30 seconds'", '256, 1'));
+    for (const { definition } of indexes) await schema.sql(definition);
     await schema.sql('ANALYZE outbox');
     await publish(transport, ...Array.from({ length: 600 }, (_, n) => message(queue, `${n}`, { priority: n % 3 })));
 
@@ -48,7 +56,7 @@ describe('a claim', () => {
     expect(Math.min(...idle.map(({ ms }) => ms))).toBeLessThan(5);
     expect(Math.min(...full.map(({ ms }) => ms))).toBeLessThan(25);
     expect(await schema.sql('SELECT count(*)::int AS count FROM outbox WHERE deliveries > 0')).toEqual([
-      { count: 100_300 },
+      { count: 10_300 },
     ]);
     await schema.sql('TRUNCATE outbox');
   }, 120_000);
