@@ -1,6 +1,7 @@
 import type { LovageError } from '../errors/lovage-error.js';
 import type { Outbox, OutboxMessage } from '../outbox/outbox.js';
-import type { StartOptions } from '../transport/transport.js';
+import type { SchemaManager } from '../runtime/schema-manager.js';
+import type { StartOptions } from '../runtime/start-options.js';
 import type { TaskState } from '../state/task-state.js';
 import type { RecordState, RecordWrite, TaskRecord } from './task-record.js';
 
@@ -36,21 +37,6 @@ export interface TaskFilter {
 export interface ResultBackendCapabilities {
   readonly schema?: SchemaManager;
   readonly outbox?: Outbox;
-}
-
-/** Creates and upgrades the tables. Connects by itself: it works before `start`, which refuses a schema that does not fit. */
-export interface SchemaManager {
-  /** Applies what is missing, under a lock that makes racing callers wait. Resolves with the names applied, in order. LOVAGE_SCHEMA if the schema is newer than the code. */
-  migrate(): Promise<readonly string[]>;
-  status(): Promise<SchemaStatus>;
-}
-
-export interface SchemaStatus {
-  readonly schema: string;
-  readonly applied: readonly string[];
-  readonly pending: readonly string[];
-  /** Migrations in the database that this code does not know: the schema is newer. */
-  readonly unknown: readonly string[];
 }
 
 /** Keeps the records of tasks. Batch first. A driver emits `connection:*` events with target 'results' on the bus it was created with. */

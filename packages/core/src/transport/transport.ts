@@ -1,7 +1,7 @@
 import type { LovageError } from '../errors/lovage-error.js';
 import type { Delivery, Message } from '../message/message.js';
-import type { SchemaManager } from '../results/result-backend.js';
-import type { QueueTable } from './queue-table.js';
+import type { SchemaManager } from '../runtime/schema-manager.js';
+import type { StartOptions } from '../runtime/start-options.js';
 
 /** How one queue is declared. `<name>.lost` and `<name>.dead` stand beside it (see `declare`). */
 export interface QueueSpec {
@@ -14,11 +14,6 @@ export interface QueueSpec {
   readonly declare: boolean;
 }
 
-export interface StartOptions {
-  /** How long a first connection is tried, in milliseconds; 0: one attempt. Later losses are repaired for ever. */
-  readonly retryForMs: number;
-}
-
 /** What only some transports can do. A power that is absent is undefined. */
 export interface TransportCapabilities {
   readonly inspect?: QueueInspector;
@@ -26,6 +21,15 @@ export interface TransportCapabilities {
   readonly schema?: SchemaManager;
   /** The table that its queues are. */
   readonly table?: QueueTable;
+}
+
+/** The table of a transport whose queues are in a database. */
+export interface QueueTable {
+  /** Names the table: the same through every connection to it, and no other table's. Works before `start`; throws as connecting does. */
+  id(): Promise<string>;
+
+  /** This process has written a row that is due in so many milliseconds: the transport's consumers look for it then. */
+  wakeIn(ms: number): void;
 }
 
 /** Looks into queues and empties them. */

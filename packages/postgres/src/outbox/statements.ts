@@ -10,7 +10,7 @@ import { escapeIdentifier } from 'pg';
 import { type Columns, columnsOf, rowsOf } from '../database/columns.js';
 import { type Statement, preparedStatement, statement } from '../database/statement.js';
 import { bodyOf, propertiesOf } from './outbox-row.js';
-import { priorityIn } from '../queue/statements.js';
+import { priorityIn } from './priority-in.js';
 import { DUE_TIME, FINAL_STATES, WAITING_WRITE, insertWaiting, taskResults } from '../records/statements.js';
 
 /** Every statement on outbox and unique_keys. All that they return is text. */

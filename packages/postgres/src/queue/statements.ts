@@ -3,6 +3,7 @@ import { escapeIdentifier } from 'pg';
 import { type Columns, rowsOf } from '../database/columns.js';
 import { type Statement, preparedStatement, statement } from '../database/statement.js';
 import { bodyOf, propertiesOf } from '../outbox/outbox-row.js';
+import { priorityIn } from '../outbox/priority-in.js';
 
 /** Every statement on outbox as a queue, on queues and on consumers. All that they return is text. */
 export interface QueueStatements {
@@ -73,11 +74,6 @@ const DELIVERY_LIMIT = 1_000;
 const AGAIN = 256;
 const MAX_CLAIM_BYTES = 8 * 2 ** 20;
 const LEASE = `interval '${DELIVERY_LEASE_MS} milliseconds'`;
-
-/** The queue's priority for a message with the columns `queue` and `priority`: as in RabbitMQ, none where it keeps none apart, and its highest for a higher one. */
-export function priorityIn(schema: string): string {
-  return `CASE WHEN priority <= 0 THEN 0 ELSE LEAST(priority, COALESCE((SELECT max_priority FROM ${escapeIdentifier(schema)}.queues WHERE name = queue), 0)) END`;
-}
 
 export function queueStatements(schema: string): QueueStatements {
   const [outbox, queues, consumers] = ['outbox', 'queues', 'consumers'].map(
