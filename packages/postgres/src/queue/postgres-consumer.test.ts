@@ -89,6 +89,16 @@ describe('priorities', () => {
 });
 
 describe('what was handed back', () => {
+  it('goes before a backlog, all of it, though each look finds as much as there is room for', async () => {
+    const queue = await declared(transport);
+    const names = Array.from({ length: 100 }, (_, index) => `${index}`);
+    await publish(transport, ...names.map((name) => message(queue, name, { headers: { id: name } })));
+    await schema.sql('UPDATE outbox SET deliveries = 1, priority = 256 WHERE task_id::int >= 60');
+    const receiver = await Receiver.on(transport, queue, { prefetch: 5, ack: true });
+    await receiver.until(100);
+    expect(receiver.names).toEqual([...names.slice(60), ...names.slice(0, 60)]);
+  });
+
   it('keeps its order, and goes before what has not been delivered', async () => {
     const queue = await declared(transport);
     const names = Array.from({ length: 40 }, (_, index) => `${index}`);

@@ -192,13 +192,15 @@ export class PostgresConsumer implements Consumer {
     this.#mayBeMore = false;
     this.#lookAt = Infinity;
     const isAgain = !this.#wasFull || now >= this.#lookAgainAt;
-    if (isAgain) this.#lookAgainAt = now + POLL_MS;
     const rows = await database.run(statements.claim, [queue, room, isAgain]);
     const deliveries = rows.filter(({ id }) => id !== null).map((row) => new QueueDelivery(row));
     for (const delivery of deliveries) this.#held.set(delivery, now + DELIVERY_LEASE_MS);
     const next = Number(rows[0]?.['next'] ?? Infinity);
     const seen = Number(rows[0]?.['seen'] ?? 0);
     this.#wasFull = seen === room;
+    // They come first: where there is one, or one that was lost, there may be more, and they are not to wait for the whole backlog.
+    const wasAgain = deliveries[0]?.redelivered === true || seen > deliveries.length;
+    if (isAgain) this.#lookAgainAt = wasAgain ? now : now + POLL_MS;
     this.#lookAt = Math.min(this.#lookAt, this.#now() + Math.min(POLL_MS, Math.max(1, Math.ceil(next))));
     this.#notBefore = seen === 0 ? this.#now() + EMPTY_GAP_MS : 0;
     // Left for their size, or taken out as lost: the next look does not wait for news.
