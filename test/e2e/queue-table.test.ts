@@ -4,6 +4,7 @@ import { Client } from 'pg';
 import { eventually } from '../support/eventually.js';
 import { type IsolatedResults, isolatedResults } from '../support/isolated-results.js';
 import { type WorkerProcess, runLovage, startWorker } from '../support/lovage-process.js';
+import { LovageProcess } from './cli/spawn-lovage.js';
 
 const CRASH_APP = path.join(__dirname, 'crash', 'app.ts');
 const CLI_APP = path.join(__dirname, 'cli-outbox', 'app.ts');
@@ -162,6 +163,12 @@ describe('the commands, with a broker in PostgreSQL', () => {
     expect(status.stdout).toMatch(/^broker +postgres:\/\/\w+:\*\*\*@\S+ +reachable$/m);
     expect(status.stdout).toMatch(/^lovage +2 +0$/m);
     expect(status.stdout).not.toContain(`:${new URL(one.url).password}@`);
+    // Nothing is its to send: the two are there afterwards.
+    const relay = new LovageProcess(['relay', '-A', CLI_APP], { env: { ...env, LOVAGE_RESULTS: undefined } });
+    await relay.says('the outbox is the queue itself');
+    await relay.says(' ready');
+    relay.signal('SIGTERM');
+    expect(await relay.ended()).toMatchObject({ code: 0 });
     expect(await run(['purge', '--force'], env)).toMatchObject({ code: 0, stdout: 'lovage: 2 messages deleted\n' });
     expect(await run(['purge', '-Q', 'nowhere', '--force'], env)).toMatchObject({
       code: 3,
