@@ -10,7 +10,7 @@ export interface CliIo {
   readonly stderr: CliOutput;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
-  /** Calls `listener` at each SIGINT and SIGTERM, and if asked for at SIGHUP, in place of what they do otherwise, until the function returned is called. */
+  /** Calls `listener` at each SIGINT and SIGTERM, and if asked for at SIGHUP, in place of what they do otherwise, until the function returned is called. A Ctrl-C that comes twice, as npm passes on what the terminal has sent already, counts once. */
   onStopSignal(listener: (signal: NodeJS.Signals) => void, options?: { readonly hangUp?: boolean }): () => void;
   /** Resolves once nothing is left to do: what a script left behind (timers, open connections) has run to its end. */
   untilIdle(): Promise<void>;

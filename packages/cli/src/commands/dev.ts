@@ -16,9 +16,6 @@ import { choiceOption } from '../option-values.js';
 import { alignColumns } from '../table.js';
 import { stderrOf } from '../terminal.js';
 
-/** A Ctrl-C comes twice to what npx runs: from the terminal, and from npm. What comes so soon is no second one. */
-const SAME_SIGNAL_MS = 250;
-
 /** `lovage dev`: a database, and a worker on it that runs the newest code, until it is told to stop. */
 export const command = defineCommand({
   build: (parser) =>
@@ -113,15 +110,11 @@ interface StopSignals {
 
 function listenToSignals(io: CliIo): StopSignals {
   const first = new AbortController();
-  let firstAt: number | null = null;
   let came: NodeJS.Signals | null = null;
   let listener: (signal: NodeJS.Signals, again: boolean) => void = () => undefined;
   const end = io.onStopSignal(
     (signal) => {
-      const now = performance.now();
-      const again = firstAt !== null;
-      if (firstAt !== null && now - firstAt < SAME_SIGNAL_MS) return;
-      firstAt ??= now;
+      const again = came !== null;
       came ??= signal;
       first.abort();
       listener(signal, again);

@@ -36,9 +36,12 @@ export function makeHome(folder: string): Home {
 function makeRootsHome(folder: string, gid: number): string {
   const parent = fs.existsSync('/var/tmp') ? '/var/tmp' : os.tmpdir();
   const home = path.join(parent, `lovage-${createHash('sha256').update(folder).digest('hex').slice(0, 16)}`);
+  const pointer = path.join(folder, 'postgres.txt');
+  // Who deletes .lovage wants to begin anew.
+  const isNew = !fs.existsSync(pointer);
   // First, so that nothing is ever there that nobody can find.
-  const text = `PostgreSQL does not run as root: for root the data of this project is in\n${home}\n`;
-  fs.writeFileSync(path.join(folder, 'postgres.txt'), text);
+  const text = `PostgreSQL does not run as root: for root the data of this project, which the next start deletes if this file is gone, is in\n${home}\n`;
+  fs.writeFileSync(pointer, text);
   try {
     fs.mkdirSync(home, { mode: 0o700 });
   } catch (error) {
@@ -47,6 +50,9 @@ function makeRootsHome(folder: string, gid: number): string {
   // Everybody may write in /var/tmp, and who knows the path of the project could have been there first.
   const found = fs.lstatSync(home);
   if (!found.isDirectory() || found.uid !== 0) throw notOurs(home);
+  if (isNew)
+    for (const kept of ['postgres', 'postgres.json'])
+      fs.rmSync(path.join(home, kept), { recursive: true, force: true });
   fs.chownSync(home, 0, gid);
   fs.chmodSync(home, 0o710);
   return home;

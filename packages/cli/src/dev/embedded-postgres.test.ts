@@ -81,6 +81,12 @@ function processesOf(folder: string): { readonly guard: number | undefined; read
   };
 }
 
+/** Of a process that must be there: 0 would be this test's own group. */
+function existing(pid: number | undefined): number {
+  if (pid === undefined) throw new RangeError('expected the process to run, found none');
+  return pid;
+}
+
 function expectNothingLeft(folder: string): void {
   expect(processesWith(homeOf(folder))).toEqual([]);
   const left = fs.existsSync(homeOf(folder)) ? fs.readdirSync(homeOf(folder)) : [];
@@ -113,6 +119,18 @@ describe('a server of one folder', () => {
     expect(second.url).toBe(first.url);
     expect(await query(second.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
     expect(await query(second.url, 'SHOW server_version')).toEqual([{ server_version: second.version }]);
+  });
+
+  test('begins anew once its folder is deleted, wherever the data is', async () => {
+    const anew = newFolder();
+    const first = await start(anew);
+    await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
+    await first.stop();
+    fs.rmSync(anew, { recursive: true });
+    const second = await start(anew);
+    expect(second.url).not.toBe(first.url);
+    expect(await query(second.url, "SELECT to_regclass('kept') AS kept")).toEqual([{ kept: null }]);
+    await second.stop();
   });
 
   test('is durable, of 127.0.0.1 alone, and behind a password that only its user can read', async () => {
@@ -179,7 +197,7 @@ describe('a server of one folder', () => {
   test('tells with the end of its log that it has ended by itself', async () => {
     const server = await start(folder);
     const { server: pid } = processesOf(folder);
-    process.kill(pid ?? 0, 'SIGTERM');
+    process.kill(existing(pid), 'SIGTERM');
     expect(await server.ended).toMatch(
       /^PostgreSQL has ended\. The end of its log, .*postgres\.log:\n[^]*is shut down/,
     );
@@ -340,7 +358,7 @@ describe('a process that is killed', () => {
     await query(url, 'CREATE TABLE kept AS SELECT 42 AS answer');
     const { guard, server: left } = processesOf(folder);
     process.kill(killed.pid, 'SIGSTOP'); // it must not see that its guard ends
-    process.kill(guard ?? 0, 'SIGKILL');
+    process.kill(existing(guard), 'SIGKILL');
     await killed.kill();
     expect(processesOf(folder)).toEqual({ guard: undefined, server: left });
 
@@ -355,7 +373,7 @@ describe('a process that is killed', () => {
   test('ends its server itself where only the guard is killed', async () => {
     const folder = newFolder();
     const server = await start(folder);
-    process.kill(processesOf(folder).guard ?? 0, 'SIGKILL');
+    process.kill(existing(processesOf(folder).guard), 'SIGKILL');
     expect(await server.ended).toContain('PostgreSQL has ended.');
     expectNothingLeft(folder);
   });
@@ -364,7 +382,7 @@ describe('a process that is killed', () => {
     const folder = newFolder();
     const first = await start(folder);
     await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
-    process.kill(processesOf(folder).server ?? 0, 'SIGKILL');
+    process.kill(existing(processesOf(folder).server), 'SIGKILL');
     await first.ended;
     const second = await start(folder);
     expect(await query(second.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
@@ -376,7 +394,7 @@ describe('a process that is killed', () => {
     const { url = '' } = await started;
     process.kill(-pid, 'SIGINT');
     const { guard, server } = processesOf(folder);
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(guard ?? 0, signal);
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(existing(guard), signal);
     expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
     expect(processesOf(folder)).toEqual({ guard, server });
   });
