@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type ConfigLayer, readLayer, resolveSettings } from '../config/config-layers.js';
 import { readConfigFile } from '../config/config-file.js';
 import type { LovageOptions } from '../config/options.js';
@@ -117,6 +118,8 @@ export class Lovage {
       isQueueTable: (outbox) => this.#isQueueTable(outbox),
       replyTo: () => this.#backend.value?.replyChannel ?? null,
     });
+    // Every wait for a result listens, however many there are: that is no leak.
+    setMaxListeners(0, this.#stop.signal);
     Object.defineProperty(this, APP, { value: true });
   }
 
