@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import path from 'node:path';
@@ -168,8 +169,11 @@ describe('the walk-through', () => {
     await busy.says(' ready');
     for (const id of ['busy-1', 'busy-2']) await lovage(['call', 'math.divide', '1', '2', '-Q', 'busy', '--id', id]);
     await busy.says('busy-2] received');
+    // One Ctrl-C, as the terminal sends it and npm passes it on; then another, later than any such copy.
+    busy.signal('SIGINT');
     busy.signal('SIGINT');
     await busy.says('running task');
+    await sleep(300);
     busy.signal('SIGINT');
     const { code, stderr } = await busy.ended();
     expect(stderr).toMatch(/Waiting up to 25 s for [12] running tasks?; SIGINT again to stop at once/);
