@@ -144,6 +144,16 @@ describe('a change', () => {
     expect(await project.call('gate.pass', '')).toBe('second 1');
   });
 
+  it('waits for a task that never pauses, and says so', async () => {
+    const { stdout } = await project.lovage(['call', 'gate.block', project.path('blocked')]);
+    await dev.says(`Task gate.block[${stdout.trim()}] received`);
+    project.write('gate/tasks.ts', `${tasks('second')}\n`);
+    await dev.says('the worker does not answer: a task in it never pauses (an endless loop?); Ctrl-C twice ends it');
+    project.write('blocked', '');
+    await dev.ready();
+    expect(await resultOf(stdout.trim())).toContain('SUCCESS');
+  });
+
   it('is seen where a file is replaced, of what the task module imports too', async () => {
     project.replace('gate/version.ts', `export const version: number = 2;`);
     await dev.ready();

@@ -113,10 +113,16 @@ function listenToParent(io: CliIo): Parent {
     stopped = true;
     stop(how, reason);
   };
+  const tell: Parent['tell'] = (message) => {
+    if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+  };
   const mayRun = new Promise<void>((resolve) => {
     process.on('message', (message: ToWorker) => {
       if (message.kind === 'run') resolve();
-      else stopNow(message.how, message.reason);
+      else {
+        tell({ kind: 'stopping' });
+        stopNow(message.how, message.reason);
+      }
     });
   });
   process.once('disconnect', () => stopNow('orphaned', 'lovage dev is gone'));
@@ -127,9 +133,7 @@ function listenToParent(io: CliIo): Parent {
     get stopped() {
       return stopped;
     },
-    tell: (message) => {
-      if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
-    },
+    tell,
     onStop: (listener) => (stop = listener),
   };
 }

@@ -13,6 +13,8 @@ export type StopKind = 'drain' | 'stop' | 'now';
 export type FromWorker =
   /** The app is loaded and its schema migrated; the worker waits for `run`. */
   | { readonly kind: 'loaded'; readonly tasks: readonly TaskSummary[]; readonly shutdownTimeoutMs: number }
+  /** It has heard that it shall stop. */
+  | { readonly kind: 'stopping' }
   /** It consumes. */
   | { readonly kind: 'ready' }
   /** Files that were loaded since the last such message; absolute paths. */

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { EXIT_CODES, type ExitName } from '../exit-codes.js';
-import type { TaskSummary } from './protocol.js';
+import type { StopKind, TaskSummary } from './protocol.js';
 import { SourceWatcher } from './source-watcher.js';
 import { startWorkerProcess, type WorkerEnd, type WorkerProcess, type WorkerProcessOptions } from './worker-process.js';
 
@@ -8,7 +8,7 @@ const BACK_OFF_MS = { first: 1_000, most: 30_000 };
 /** A worker that has lived so long starts a new row of failures when it dies. */
 const STEADY_MS = 30_000;
 
-export interface SupervisorOptions extends Omit<WorkerProcessOptions, 'onLoaded' | 'onFiles'> {
+export interface SupervisorOptions extends Omit<WorkerProcessOptions, 'onLoaded' | 'onFiles' | 'onDeaf'> {
   /** Called when the app has been loaded for the first time, before the worker consumes. */
   readonly onFirstLoaded: (tasks: readonly TaskSummary[]) => void;
   /** Told what happens, in a line. */
@@ -92,6 +92,7 @@ export class Supervisor {
         if (!this.#announced) this.#options.onFirstLoaded(tasks);
         this.#announced = true;
       },
+      onDeaf: (how) => this.#options.say(describeDeaf(how)),
     });
     const end = await this.#worker.ended;
     this.#worker = null;
@@ -126,6 +127,11 @@ function endedWell({ code, readyAt }: WorkerEnd): boolean {
 
 function livedLong({ readyAt }: WorkerEnd): boolean {
   return readyAt !== null && performance.now() - readyAt > STEADY_MS;
+}
+
+function describeDeaf(how: StopKind): string {
+  const ends = { drain: 'Ctrl-C twice ends it', stop: 'Ctrl-C again ends it', now: 'it is killed soon' }[how];
+  return `the worker does not answer: a task in it never pauses (an endless loop?); ${ends}`;
 }
 
 function describeEnd({ code, signal }: WorkerEnd): string {

@@ -6,6 +6,8 @@ import type { FromWorker, StopKind, TaskSummary, ToWorker } from './protocol.js'
 const ENTRY = path.join(__dirname, 'worker-entry.js');
 /** How much longer than it should a worker may take to end; one that is stuck in a loop hears nothing. */
 const GRACE_MS = 5_000;
+/** How long a worker may take to hear that it shall stop until that is said, and how often it is said again. */
+const SILENT_MS = { first: 3_000, again: 10_000 };
 
 export interface WorkerProcessOptions {
   /** As -A. */
@@ -18,6 +20,8 @@ export interface WorkerProcessOptions {
   /** The app is loaded. What it returns to is the worker's start. */
   readonly onLoaded: (tasks: readonly TaskSummary[]) => void;
   readonly onFiles: (files: readonly string[]) => void;
+  /** It has not heard for a while that it shall stop: a task that never awaits keeps it busy. Called again and again, until it has. */
+  readonly onDeaf: (how: StopKind) => void;
 }
 
 /** How a worker ended. */
@@ -49,9 +53,11 @@ export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess
   let shutdownTimeoutMs = 0;
   let stopping: StopKind | null = null;
   let killing: NodeJS.Timeout | undefined;
+  let listening: NodeJS.Timeout | undefined;
   const ended = new Promise<WorkerEnd>((resolve) => {
     const end = (code: number | null, signal: NodeJS.Signals | null): void => {
       clearTimeout(killing);
+      clearTimeout(listening);
       resolve({ code, signal, readyAt });
     };
     // Not `exit`, which may come before the worker's last messages.
@@ -69,6 +75,13 @@ export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess
     const limitMs = readyAt === null || stopping === 'now' ? 0 : stopping === 'stop' ? shutdownTimeoutMs : null;
     if (limitMs !== null) killing = setTimeout(() => child.kill('SIGKILL'), limitMs + GRACE_MS);
   };
+  const expectAnswer = (waitMs: number): void => {
+    clearTimeout(listening);
+    listening = setTimeout(() => {
+      if (readyAt !== null && stopping !== null) options.onDeaf(stopping);
+      expectAnswer(SILENT_MS.again);
+    }, waitMs);
+  };
   child.on('message', (message) => {
     const files = filesIn(message);
     if (files.length > 0) options.onFiles(files);
@@ -78,6 +91,7 @@ export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess
       options.onLoaded(told.tasks);
       send({ kind: 'run' });
     }
+    if (told.kind === 'stopping') clearTimeout(listening);
     if (told.kind === 'ready') {
       readyAt = performance.now();
       if (stopping !== null) limitStop();
@@ -89,6 +103,7 @@ export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess
       send({ kind: 'stop', how, reason });
       stopping = how;
       limitStop();
+      expectAnswer(SILENT_MS.first);
     },
   };
 }
