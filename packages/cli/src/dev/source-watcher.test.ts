@@ -57,6 +57,11 @@ it('tells of a file that is saved in place, replaced, or removed', async () => {
   expect(await after(() => rmSync(at('math/tasks.ts')))).toEqual(['math/tasks.ts']);
 });
 
+it('tells of files whose folder is moved away, and back', async () => {
+  expect(await after(() => renameSync(at('math'), at('moved')))).toEqual(['math/tasks.ts']);
+  expect(await after(() => renameSync(at('moved'), at('math')))).toEqual(['math/tasks.ts']);
+});
+
 it('tells of a file that was missing, and of a new task module', async () => {
   expect(await after(() => write('math/late.ts', '1'))).toEqual(['math/late.ts']);
   expect(await after(() => write('tasks.ts', '1'))).toEqual(['tasks.ts']);

@@ -82,6 +82,8 @@ export class SourceWatcher {
       this.#folders.get(folder)?.close();
       this.#folders.delete(folder);
       this.#gone.add(folder);
+      // One that is moved away takes its files along without a word about them.
+      this.#timer ??= setTimeout(() => this.#look(), TOGETHER_MS);
     };
     try {
       const watcher = watch(folder, (_event, name) => {
