@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { LovageError, expected } from '@lovage/core';
+import { LovageError, expected, findAppFile } from '@lovage/core';
 import { LOG_LEVELS } from '@lovage/worker';
 import { appOption } from '../app-options.js';
 import type { CliIo } from '../cli-io.js';
@@ -43,6 +43,8 @@ export const command = defineCommand({
     const port = portOption(options.port);
     const { colors, line } = stderrOf(io);
     const say = (text: string): void => line(`${colors.dim('lovage dev:')} ${text}`);
+    // In the wrong folder no database is made.
+    findAppFile(options.app, io);
     const dev = claimDevFolder(devFolderOf(io.cwd));
     const signals = listenToSignals(io);
     const services = servicesIn(io.env).join(' and ');

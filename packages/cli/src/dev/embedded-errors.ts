@@ -105,5 +105,7 @@ export function explained(error: unknown, folder: string): unknown {
 /** What to tell of a server that ended without being asked to. */
 export function endedByItself(logFile: string, lastWords: string): string {
   const room = NO_ROOM.test(lastWords) ? ' There is no room left on the disk.' : '';
+  if (lastWords === '')
+    return `PostgreSQL has ended, and its log, ${logFile}, is gone or empty. Was its folder removed? Start it again.`;
   return `PostgreSQL has ended.${room} The end of its log, ${logFile}:\n${lastWords}`;
 }

@@ -85,7 +85,8 @@ interface Started {
 
 async function start(options: EmbeddedPostgresOptions, home: Home, installed: InstalledPostgres): Promise<Started> {
   const { signal, onProgress } = options;
-  const shown = path.relative('.', home.data) || home.data;
+  const relative = path.relative('.', home.data);
+  const shown = relative === '' || relative.startsWith('..') ? home.data : relative;
   if (await stopLeftServer(home, path.join(installed.native, 'bin')))
     onProgress('Stopped the PostgreSQL that a killed run had left.');
   const made = checkMajor(home, installed.major);

@@ -49,7 +49,7 @@ describe('the file', () => {
     const all = '{ts,mts,cts,js,mjs,cjs}';
     await expect(load(cwd, './shop:app')).rejects.toMatchObject(
       refused(
-        `no app at './shop': none of these files exists:\n  ${cwd}/shop\n  ${cwd}/shop.${all}\n  ${cwd}/shop/index.${all}\n  ${cwd}/shop/app.${all}`,
+        `no app at './shop': none of these files exists:\n  ${cwd}/shop\n  ${cwd}/shop.${all}\n  ${cwd}/shop/index.${all}\n  ${cwd}/shop/app.${all}\nGo to the app's folder, or name its module: -A ./src/app.ts`,
       ),
     );
   });

@@ -31,6 +31,11 @@ export async function loadApp(spec: string, { cwd, loader }: LoadAppOptions): Pr
   return { app: exportName === null ? pickApp(exports, { file, path }) : namedApp(exports, exportName, file), file };
 }
 
+/** The absolute path of the module that `-A X[:export]` names, which is not imported. Throws LOVAGE_APP_NOT_FOUND: no such file. */
+export function findAppFile(spec: string, { cwd }: Pick<LoadAppOptions, 'cwd'>): string {
+  return findFile(parseSpec(spec).path, cwd);
+}
+
 /** The text after the last colon is the export if it is an identifier; `C:\app.ts` is a path. */
 function parseSpec(spec: string): { readonly path: string; readonly exportName: string | null } {
   const match = /^(.*):([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(spec);
@@ -46,7 +51,9 @@ function findFile(path: string, cwd: string): string {
   const file = candidates.find(isFile);
   if (file !== undefined) return file;
   const tried = [exact, ...stems.map((stem) => showCandidates(stem, SOURCE_EXTENSIONS))];
-  throw notFound(`no app at '${path}': none of these files exists:\n  ${tried.join('\n  ')}`);
+  throw notFound(
+    `no app at '${path}': none of these files exists:\n  ${tried.join('\n  ')}\nGo to the app's folder, or name its module: -A ./src/app.ts`,
+  );
 }
 
 /** The module's exports by name. Those of a CommonJS module that Node cannot guess stand in its default export. */
