@@ -17,6 +17,12 @@ test('an error of the family is a message, its code and its causes, without a st
   });
 });
 
+test('a cause that the message tells is not told twice', () => {
+  const cause = new SyntaxError('a name is missing');
+  const { text } = report(new LovageError('LOVAGE_DISCOVERY', `cannot import x.ts: ${String(cause)}`, { cause }));
+  expect(text).toBe('error: cannot import x.ts: SyntaxError: a name is missing (LOVAGE_DISCOVERY)\n');
+});
+
 test('any other error shows where it comes from', () => {
   const { code, text } = report(new TypeError('a bug'));
   expect(code).toBe(1);

@@ -8,7 +8,7 @@ import { stderrOf } from './terminal.js';
 const CAUSES_AT_MOST = 5;
 
 /**
- * Tells a person what went wrong and gives the exit code. An error of the family is its message, its code and its causes, a line each; any other
+ * Tells a person what went wrong and gives the exit code. An error of the family is its message, its code and its causes, a line each unless the message says the same; any other
  * one is a defect of somebody's, so its stack is shown. With DEBUG=lovage (or `debug`) every stack is. No password is.
  */
 export function reportError(error: unknown, io: CliIo, options: { readonly debug?: boolean } = {}): number {
@@ -18,10 +18,13 @@ export function reportError(error: unknown, io: CliIo, options: { readonly debug
   const named = !known && (error as { name?: unknown } | null | undefined)?.name !== 'Error';
   line(`${colors.red('error:')} ${messageOf(error, { named })}${code}`);
   if (!known || options.debug === true || wantsDebug(io.env)) showStack(error);
+  // What a task threw is the caller's to mend: where it was thrown is the message.
+  const isTaskFailure = isLovageError(error, 'LOVAGE_TASK_FAILED');
   for (const cause of causesOf(error)) {
-    line(`  ${colors.dim('caused by')} ${messageOf(cause, { named: true })}`);
-    // What a task threw is the caller's to mend: where it was thrown is the message.
-    if (isLovageError(error, 'LOVAGE_TASK_FAILED')) showStack(cause);
+    const said = messageOf(cause, { named: true });
+    if (!isTaskFailure && messageOf(error).includes(said)) continue;
+    line(`  ${colors.dim('caused by')} ${said}`);
+    if (isTaskFailure) showStack(cause);
   }
   return EXIT_CODES[exitOf(error)].code;
 
