@@ -1,5 +1,8 @@
 import type { FaultPlan } from './fault-point.js';
 
+/** Which server has the queues. `postgres`: they are in the schema of the results, whose outbox is the queue. */
+export type Broker = 'rabbitmq' | 'postgres';
+
 /** Where a process of these tests works. */
 export interface Place {
   readonly broker: string;

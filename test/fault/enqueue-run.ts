@@ -1,5 +1,5 @@
 import { eventually } from '../support/eventually.js';
-import type { CallerAssignment, CallerWord } from './assignment.js';
+import type { Broker, CallerAssignment, CallerWord } from './assignment.js';
 import { Hands } from './hand.js';
 import type { WorkerHands } from './kill-run.js';
 import { Random } from './random.js';
@@ -9,6 +9,8 @@ export interface EnqueueRunOptions {
   readonly ground: Ground;
   readonly workers: WorkerHands;
   readonly seed: number;
+  /** Default: RabbitMQ. The callers know of none. */
+  readonly broker?: Broker;
   /** How many transactions are begun at least. */
   readonly transactions: number;
 }
@@ -29,11 +31,17 @@ const SLICE = 40;
 const CALLERS = 2;
 
 /** Callers write a row and make a call in one transaction each, end it in one way or another and are killed; a worker runs what comes of it. */
-export async function enqueueRun({ ground, workers, seed, transactions }: EnqueueRunOptions): Promise<EnqueueRun> {
+export async function enqueueRun({
+  ground,
+  workers,
+  seed,
+  broker = 'rabbitmq',
+  transactions,
+}: EnqueueRunOptions): Promise<EnqueueRun> {
   const started = performance.now();
   const random = new Random(seed);
   const violations: string[] = [];
-  const scene = await ground.scene();
+  const scene = await ground.scene(broker);
   const callers = new Hands<CallerAssignment, CallerWord>('caller.ts', CALLERS);
   let from = 0;
   let begun = 0;

@@ -1,3 +1,5 @@
+import type { Broker } from './assignment.js';
+
 /** What a worker does for its tasks, step by step, and at which moments of each it may die. */
 const STEPS = {
   /** Deliveries arrive. */
@@ -25,6 +27,8 @@ const STEPS = {
   enqueue: ['before', 'during', 'after'],
   'publish-call': ['before', 'during', 'after'],
   'remove-call': ['before', 'during', 'after'],
+  /** Whatever is under way when it has lived for a moment. */
+  life: ['during'],
 } as const satisfies Record<string, readonly Moment[]>;
 
 /** `during`: under way, and of what goes in parts, half of them. */
@@ -34,15 +38,24 @@ export type Step = keyof typeof STEPS;
 
 export type FaultPoint = `${Step}:${Moment}`;
 
-export const FAULT_POINTS: readonly FaultPoint[] = (Object.keys(STEPS) as Step[]).flatMap((step) =>
-  STEPS[step].map((moment) => `${step}:${moment}` as const),
-);
+const ALL = Object.keys(STEPS) as Step[];
+
+/** In one schema nothing is relayed, and nothing is sent but by its commit. What a transport asks of the database by itself is struck at any moment. */
+const REACHED: Readonly<Record<Broker, readonly Step[]>> = {
+  rabbitmq: ALL.filter((step) => step !== 'life'),
+  postgres: ALL.filter((step) => !/^(publish|remove)-|^claim$/.test(step)),
+};
+
+/** Where a worker of this broker may die. */
+export function faultPointsOf(broker: Broker): readonly FaultPoint[] {
+  return REACHED[broker].flatMap((step) => STEPS[step].map((moment) => `${step}:${moment}` as const));
+}
 
 /** Where one worker dies. */
 export interface FaultPlan {
   readonly point: FaultPoint;
   /** At which call of the step, from 1. */
   readonly nth: number;
-  /** How many turns of the event loop a step is under way when `during` strikes. */
+  /** How many turns of the event loop a step is under way when `during` strikes; for `life`, five milliseconds each. */
   readonly turns: number;
 }

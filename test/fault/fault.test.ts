@@ -1,8 +1,9 @@
 import { enqueueRun } from './enqueue-run.js';
-import { FAULT_POINTS } from './fault-point.js';
+import { faultPointsOf } from './fault-point.js';
 import { Hands } from './hand.js';
 import { type KillRun, type WorkerHands, killRun } from './kill-run.js';
 import { brokerOutage, resultsOutage } from './outage-run.js';
+import { Random } from './random.js';
 import { Ground } from './scene.js';
 
 // The short form of `npm run test:fault`: docs/explanation/reliability.md.
@@ -10,6 +11,7 @@ import { Ground } from './scene.js';
 /** Runs at the same time: while one waits, another works. */
 const LANES = 3;
 const RUNS = 6;
+const FAULT_POINTS = faultPointsOf('rabbitmq');
 /** Another seed, other tasks and other orders of death: FAULT_SEED=7 npm test -- fault */
 const SEED = Number(process.env['FAULT_SEED'] ?? 1);
 
@@ -52,6 +54,13 @@ describe(`workers that are killed at every fault point (seeds from ${SEED})`, ()
       [],
     );
   });
+});
+
+it('keeps to all of it where PostgreSQL is the broker too, and workers are killed', async () => {
+  const points = new Random(SEED).shuffled(faultPointsOf('postgres'));
+  const run = await killRun({ ground, workers, seed: SEED, broker: 'postgres', points });
+  expect(run.violations).toEqual([]);
+  expect(run.kills).toEqual(points);
 });
 
 it('runs exactly the calls of transactions that commit, though callers are killed in the middle', async () => {

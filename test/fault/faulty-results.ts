@@ -89,6 +89,7 @@ export class FaultyResults implements ResultBackend {
 }
 
 class FaultyOutbox implements Outbox {
+  readonly tableId?: () => Promise<string>;
   readonly #inner: Outbox;
   readonly #options: FaultyOptions;
   /** Who holds a row decides which step its removal is. */
@@ -98,6 +99,7 @@ class FaultyOutbox implements Outbox {
   constructor(inner: Outbox, options: FaultyOptions) {
     this.#inner = inner;
     this.#options = options;
+    if (inner.tableId !== undefined) this.tableId = inner.tableId.bind(inner);
   }
 
   async enqueue(

@@ -101,7 +101,7 @@ class FaultyConsumer implements Consumer {
   ack(deliveries: readonly Delivery[]): void {
     const { fuse, witness } = this.#options;
     witness.acknowledged(deliveries);
-    fuse.at(
+    fuse.begun(
       'ack',
       () => this.#inner.ack(deliveries),
       () => this.#inner.ack(halfOf(deliveries)),

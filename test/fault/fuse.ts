@@ -14,6 +14,7 @@ export class Fuse {
     [this.#step, this.#moment] = (plan?.point.split(':') ?? ['', '']) as [string, string];
     this.#nth = plan?.nth ?? 0;
     this.#turns = plan?.turns ?? 0;
+    if (plan?.point === 'life:during') setTimeout(die, this.#turns * 5);
   }
 
   /**
@@ -36,17 +37,29 @@ export class Fuse {
     if (!this.#strikes(step)) return await work();
     if (this.#moment === 'during') {
       void Promise.resolve(half()).catch(() => undefined);
-      for (let turns = this.#turns; turns > 0; turns--) await turn();
+      await this.#linger();
     }
     return die();
   }
 
-  /** As `around`, for a step that nobody awaits. */
-  at(step: Step, work: () => void, half: () => void = work): void {
+  /** As `around`, for a step that nobody awaits and that is over when it returns. */
+  at(step: Step, work: () => void): void {
     if (!this.#strikes(step)) return work();
     if (this.#moment === 'after') work();
-    if (this.#moment === 'during') half();
     die();
+  }
+
+  /** As `around`, for a step that nobody awaits and that only begins here: the process lives on for a while, in which it may end. */
+  begun(step: Step, work: () => void, half: () => void): void {
+    if (!this.#strikes(step)) return work();
+    if (this.#moment === 'before') die();
+    if (this.#moment === 'during') half();
+    else work();
+    void this.#linger().then(die);
+  }
+
+  async #linger(): Promise<void> {
+    for (let turns = this.#turns; turns > 0; turns--) await turn();
   }
 
   #strikes(step: Step): boolean {

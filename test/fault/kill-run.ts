@@ -1,6 +1,6 @@
 import { eventually } from '../support/eventually.js';
-import type { WorkerOrder, WorkerWord } from './assignment.js';
-import { FAULT_POINTS, type FaultPlan, type FaultPoint } from './fault-point.js';
+import type { Broker, WorkerOrder, WorkerWord } from './assignment.js';
+import { type FaultPlan, type FaultPoint, faultPointsOf } from './fault-point.js';
 import type { Hand, Hands } from './hand.js';
 import { Random } from './random.js';
 import type { Ground, Scene } from './scene.js';
@@ -13,6 +13,8 @@ export interface KillRunOptions {
   readonly ground: Ground;
   readonly workers: WorkerHands;
   readonly seed: number;
+  /** Default: RabbitMQ. */
+  readonly broker?: Broker;
   /** Where the workers die, one after another; default: the seed says. */
   readonly points?: readonly FaultPoint[];
 }
@@ -28,7 +30,7 @@ export interface KillRun {
   readonly executions: number;
   /** Executions beyond one for each attempt: of what was in flight at a kill. */
   readonly extra: number;
-  /** Rows of the outbox that dead workers left to a relay. */
+  /** Rows of the outbox that dead workers held: a relay's, and of PostgreSQL as the broker another worker's. */
   readonly leftBehind: number;
   /** Rows that were written to the outbox, all in all. */
   readonly caused: number;
@@ -39,22 +41,28 @@ export interface KillRun {
 
 const CONCURRENCY = 10;
 const PREFETCH = 20;
-/** In so many of the runs another worker lives through all the deaths, and leases end by themselves, after 15 s. */
+/** In so many of the runs another worker lives through all the deaths, and leases end by themselves, after 15 or 30 s. */
 const PAIRS = 0.1;
 /** A worker that has not come to its end by then does not come to it. */
 const DRAIN_MS = 45_000;
 
 /** Kills workers at fault points while they work, then lets one drain and counts. */
-export async function killRun({ ground, workers, seed, points }: KillRunOptions): Promise<KillRun> {
+export async function killRun({
+  ground,
+  workers,
+  seed,
+  broker = 'rabbitmq',
+  points,
+}: KillRunOptions): Promise<KillRun> {
   const started = performance.now();
   const random = new Random(seed);
-  const scene = await ground.scene();
+  const scene = await ground.scene(broker);
   const isPair = points === undefined && random.chance(PAIRS);
-  const run = new Run(scene, workers, { random, isPair });
+  const run = new Run(scene, workers, { broker, random, isPair });
   try {
     // Where two share the work, few calls are for one of them.
     const isFirst = points !== undefined || isPair;
-    const plans = (points ?? drawPoints(random)).map((point) => planOf(point, random, isFirst));
+    const plans = (points ?? drawPoints(faultPointsOf(broker), random)).map((point) => planOf(point, random, isFirst));
     if (isPair) run.startPartner();
     for (const plan of plans) await run.live(plan);
     await run.live(null);
@@ -73,8 +81,8 @@ async function heldBy(worker: WorkerHand): Promise<number> {
   return numbers === null ? 0 : numbers.delivered - numbers.acknowledged;
 }
 
-function drawPoints(random: Random): readonly FaultPoint[] {
-  return Array.from({ length: 2 + random.below(4) }, () => random.pick(FAULT_POINTS));
+function drawPoints(points: readonly FaultPoint[], random: Random): readonly FaultPoint[] {
+  return Array.from({ length: 2 + random.below(4) }, () => random.pick(points));
 }
 
 function planOf(point: FaultPoint, random: Random, isFirst: boolean): FaultPlan {
@@ -108,12 +116,12 @@ class Run {
   constructor(
     scene: Scene,
     workers: WorkerHands,
-    { random, isPair }: { readonly random: Random; readonly isPair: boolean },
+    { broker, random, isPair }: { readonly broker: Broker; readonly random: Random; readonly isPair: boolean },
   ) {
     this.#scene = scene;
     this.#workers = workers;
     this.#isPair = isPair;
-    this.#caller = new Caller(scene.app, scene.place.queue, random);
+    this.#caller = new Caller({ app: scene.app, queue: scene.place.queue, broker, random });
   }
 
   /** Lets one worker live until it dies of its plan, or has nothing more to do. */
@@ -190,7 +198,7 @@ class Run {
       if (word.kind === 'violation') this.#violations.push(`${where}: ${word.violation}`);
   }
 
-  /** The rows that a dead worker left to a relay; those of a living one are among them, so that these must wait for the end of their lease. */
+  /** The rows that a dead worker held; those of a living one are among them, so that these must wait for the end of their lease. */
   #leases(): Promise<number> {
     return this.#isPair ? this.#scene.leased() : this.#scene.endLeases();
   }

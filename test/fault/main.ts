@@ -1,6 +1,8 @@
 /** npm run test:fault [-- --runs 200 --seed 1]: kills workers, callers and servers at random moments and counts what came of it. */
 import { parseArgs } from 'node:util';
+import type { Broker } from './assignment.js';
 import { enqueueRun } from './enqueue-run.js';
+import { faultPointsOf } from './fault-point.js';
 import { Hands } from './hand.js';
 import { type KillRun, type WorkerHands, killRun } from './kill-run.js';
 import { brokerOutage, resultsOutage } from './outage-run.js';
@@ -9,6 +11,8 @@ import { Ground } from './scene.js';
 
 const { values } = parseArgs({
   options: {
+    /** Which server has the queues: rabbitmq or postgres. */
+    broker: { type: 'string', default: 'rabbitmq' },
     /** Runs with workers that are killed. */
     runs: { type: 'string', default: '200' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
@@ -20,11 +24,13 @@ const { values } = parseArgs({
     outage: { type: 'string', default: '30' },
   },
 });
+const BROKER = brokerOf(values.broker);
 const RUNS = Number(values.runs);
 const SEED = Number(values.seed);
 const LANES = Number(values.lanes);
 const TRANSACTIONS = Number(values.transactions);
-const OUTAGE_MS = Number(values.outage) * 1_000;
+/** What is cut off is one of two servers. */
+const OUTAGE_MS = BROKER === 'postgres' ? 0 : Number(values.outage) * 1_000;
 
 void main().catch((error: unknown) => {
   console.error(error);
@@ -34,16 +40,18 @@ void main().catch((error: unknown) => {
 async function main(): Promise<void> {
   const started = performance.now();
   console.log(`${RUNS} runs, seeds from ${SEED} on; one of them alone:`);
-  console.log('  npm run test:fault -- --runs 1 --seed SEED --transactions 0 --outage 0');
+  console.log(
+    `  npm run test:fault -- ${BROKER === 'postgres' ? '--broker postgres ' : ''}--runs 1 --seed SEED --transactions 0 --outage 0`,
+  );
   const ground = await Ground.open();
   const workers: WorkerHands = new Hands('worker.ts', LANES);
   const violations: string[] = [];
   try {
     const runs = await kills(ground, workers);
-    if (RUNS > 0) console.log(`\n${killReport(runs)}\n`);
+    if (RUNS > 0) console.log(`\n${killReport(runs, faultPointsOf(BROKER))}\n`);
     for (const run of runs) violations.push(...run.violations.map((violation) => `seed ${run.seed}: ${violation}`));
     if (TRANSACTIONS > 0) {
-      const run = await enqueueRun({ ground, workers, seed: SEED, transactions: TRANSACTIONS });
+      const run = await enqueueRun({ ground, workers, seed: SEED, broker: BROKER, transactions: TRANSACTIONS });
       violations.push(...run.violations);
       const head = ['transactions', 'callers killed', 'committed', 'seconds', 'violations'];
       console.log(`${table(head, [[run.begun, run.kills, run.committed, seconds(run.ms), run.violations.length]])}\n`);
@@ -63,7 +71,7 @@ async function kills(ground: Ground, workers: WorkerHands): Promise<readonly Kil
   let next = 0;
   const lane = async (): Promise<void> => {
     while (next < RUNS) {
-      const run = await killRun({ ground, workers, seed: SEED + next++ });
+      const run = await killRun({ ground, workers, seed: SEED + next++, broker: BROKER });
       runs.push(run);
       const { seed, tasks, extra, violations, ms } = run;
       const deaths = run.kills.join(', ') || 'nothing';
@@ -101,6 +109,11 @@ async function outages(ground: Ground, workers: WorkerHands): Promise<readonly s
   const head = ['RabbitMQ away', 'rows in the outbox', 'tasks', 's to drain'];
   console.log(`\n${table(head, [[`${seconds(OUTAGE_MS)} s`, broker.rows, broker.tasks, seconds(broker.drainMs)]])}\n`);
   return [...results.violations, ...broker.violations];
+}
+
+function brokerOf(name: string): Broker {
+  if (name === 'rabbitmq' || name === 'postgres') return name;
+  throw new TypeError(`expected --broker to be rabbitmq or postgres, got ${name}`);
 }
 
 function seconds(ms: number): string {

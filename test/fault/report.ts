@@ -1,13 +1,13 @@
-import { FAULT_POINTS } from './fault-point.js';
+import type { FaultPoint } from './fault-point.js';
 import type { KillRun } from './kill-run.js';
 
-/** What many runs came to, for people. */
-export function killReport(runs: readonly KillRun[]): string {
+/** What many runs came to, for people; `points`: where their workers may have died. */
+export function killReport(runs: readonly KillRun[], points: readonly FaultPoint[]): string {
   const kills = runs.flatMap((run) => run.kills);
   const missed = runs.flatMap((run) => run.missed);
   const total = (of: (run: KillRun) => number): number => runs.reduce((sum, run) => sum + of(run), 0);
   const count = <T>(list: readonly T[], one: T): number => list.filter((other) => other === one).length;
-  const rows = FAULT_POINTS.map((point) => [point, count(kills, point), count(missed, point)] as const);
+  const rows = points.map((point) => [point, count(kills, point), count(missed, point)] as const);
   return [
     table(['fault point', 'kills', 'not reached'], rows),
     '',

@@ -3,7 +3,7 @@ import { Lovage } from 'lovage';
 import { Client } from 'pg';
 import { type IsolatedBroker, isolatedBroker } from '../support/isolated-broker.js';
 import { type IsolatedResults, isolatedResults } from '../support/isolated-results.js';
-import type { Place } from './assignment.js';
+import type { Broker, Place } from './assignment.js';
 
 /** A virtual host and a database that many runs share, each with a schema and a queue of its own. */
 export class Ground {
@@ -21,9 +21,12 @@ export class Ground {
     return new Ground(broker, results);
   }
 
-  async scene(urls: Partial<Pick<Place, 'broker' | 'results'>> = {}): Promise<Scene> {
+  async scene(broker: Broker = 'rabbitmq'): Promise<Scene> {
     const name = `run_${++this.#runs}`;
-    return await Scene.open({ broker: this.broker.url, results: this.results.url, schema: name, queue: name, ...urls });
+    const results = this.results.url;
+    // The queues of PostgreSQL are in the schema of the results, unless told otherwise.
+    const url = broker === 'postgres' ? results : this.broker.url;
+    return await Scene.open({ broker: url, results, schema: name, queue: name });
   }
 
   async close(): Promise<void> {
@@ -70,7 +73,7 @@ export class Scene {
   }
 
   /**
-   * Lets the leases of dead processes be over, instead of waiting 15 s for it. Resolves with the number of rows that they have left behind.
+   * Lets the leases of dead processes be over, instead of waiting 15 s for it (30 s for a delivery of PostgreSQL). Only while none lives that holds one. Resolves with the number of rows that they have left behind.
    */
   async endLeases(): Promise<number> {
     const { rowCount } = await this.db.query(`UPDATE outbox SET due_at = now() WHERE ${LEASED}`);

@@ -1,5 +1,6 @@
 import { type CallOptions, type Lovage, type UniqueScope } from 'lovage';
 import { randomUUID } from 'node:crypto';
+import type { Broker } from './assignment.js';
 import type { Random } from './random.js';
 import { Again, Asks, Fails, Ignored, Later, Parent, Plain, Requeued, childOf } from './tasks.js';
 
@@ -20,15 +21,24 @@ export interface Expected {
   readonly requeue: boolean;
 }
 
+export interface CallerOptions {
+  readonly app: Lovage;
+  readonly queue: string;
+  readonly broker: Broker;
+  readonly random: Random;
+}
+
 /** A caller, which makes calls of every kind and says what must become of them. */
 export class Caller {
   readonly #app: Lovage;
   readonly #queue: string;
+  readonly #broker: Broker;
   readonly #random: Random;
 
-  constructor(app: Lovage, queue: string, random: Random) {
+  constructor({ app, queue, broker, random }: CallerOptions) {
     this.#app = app;
     this.#queue = queue;
+    this.#broker = broker;
     this.#random = random;
   }
 
@@ -41,9 +51,16 @@ export class Caller {
       ...Array.from({ length: this.#random.below(more + 1) }, () => this.#random.pick(names)),
     ]);
     const sent = await Promise.all(
-      chosen.map(async (kind) => ((await kinds[kind]?.()) ?? []).map((one) => ({ ...one, kind }))),
+      chosen.map(async (kind) =>
+        ((await kinds[kind]?.()) ?? []).map((one) => ({ ...one, kind, caused: this.#rowsOf(one) })),
+      ),
     );
     return sent.flat();
+  }
+
+  /** Where the outbox is the queue, every call is a row of it. */
+  #rowsOf({ caused }: Sent): Sent['caused'] {
+    return caused === null || this.#broker === 'rabbitmq' ? caused : [...new Set([0, ...caused])];
   }
 
   #kinds(): Readonly<Record<string, () => Promise<readonly Sent[]>>> {
