@@ -190,7 +190,8 @@ describe('a change', () => {
 });
 
 it('a worker that dies is replaced', async () => {
-  await project.lovage(['call', 'gate.fall', project.path('fallen')]);
+  const { stdout } = await project.lovage(['call', 'gate.fall', project.path('fallen')]);
+  await dev.says(`The process ends (exit code 9) while gate.fall[${stdout.trim()}] ran`);
   await dev.says('the worker ended with exit code 9; starting it again in 1 s');
   await dev.ready();
   const [worker] = descendants(dev.pid).filter((pid) => commandOf(pid).includes('worker-entry'));

@@ -35,6 +35,10 @@ export function runDevWorker(flags: ServiceFlags, io: CliIo): Promise<ExitName> 
     await parent.mayRun;
     const worker = new Worker(app, { shutdownTimeout: NO_END, logger });
     const running = runningTasks(app);
+    // An end of the process that nobody asked for: only here is it known which task did it, or was lost to it.
+    process.once('exit', (code) => {
+      if (running.size > 0 && !parent.stopped) logger.error(describeExit(code, [...running.values()]));
+    });
     const report = await new Promise<StopReport>((resolve, reject) => {
       let endWait = (): void => undefined;
       parent.onStop((how, reason) => {
@@ -79,10 +83,17 @@ function waitAtMost(limitMs: number | null, { worker, running, logger }: Wait): 
 }
 
 function describeWait(limitMs: number | null, tasks: readonly TaskRequest[]): string {
-  const names = tasks.slice(0, 3).map(({ task, id }) => `${task}[${id}]`);
-  const more = tasks.length > names.length ? ` and ${tasks.length - names.length} more` : '';
   const limit = limitMs === null ? '' : ` up to ${(limitMs / 1000).toFixed(0)} s`;
-  return `Waiting${limit} for ${names.join(', ')}${more} to end; ${limitMs === null ? 'Ctrl-C stops' : 'Ctrl-C again to stop at once'}`;
+  return `Waiting${limit} for ${listTasks(tasks)} to end; ${limitMs === null ? 'Ctrl-C stops' : 'Ctrl-C again to stop at once'}`;
+}
+
+function describeExit(code: number, tasks: readonly TaskRequest[]): string {
+  return `The process ends (exit code ${code}) while ${listTasks(tasks)} ran: a task called process.exit()? What ran is delivered again in half a minute`;
+}
+
+function listTasks(tasks: readonly TaskRequest[]): string {
+  const names = tasks.slice(0, 3).map(({ task, id }) => `${task}[${id}]`);
+  return tasks.length > names.length ? `${names.join(', ')} and ${tasks.length - names.length} more` : names.join(', ');
 }
 
 /** Those that run now, by id; kept up to date. */
