@@ -63,6 +63,7 @@ describe('the command line', () => {
       'unknown option --concurency (did you mean --concurrency?). Help: lovage worker --help',
     ],
     [['list', 'more'], 'unexpected argument more. Help: lovage list --help'],
+    [['call', 'a', '--x', '1'], 'unknown option --x. Help: lovage call --help'],
     [['call'], 'an argument is missing. Help: lovage call --help'],
     [['call', 'x', '--queue'], 'expected a value after --queue, got none. Help: lovage call --help'],
     [['call', 'x', '--wait=5'], '--wait takes no value, got "5". Help: lovage call --help'],

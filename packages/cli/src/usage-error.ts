@@ -34,8 +34,10 @@ export function usageErrorOf(error: unknown, { argv, options }: UsageContext): u
   }
 
   function explainUnknown(name: string): string {
-    const isOption = argv.some((word) => word.split('=')[0] === dashed(name));
-    return isOption ? `unknown option ${dashed(name)}${meant(name, options, '--')}` : `unexpected argument ${name}`;
+    const option = argv.map((word) => word.split('=')[0]).find((word) => word === dashed(name) || word === `--${name}`);
+    return option !== undefined
+      ? `unknown option ${option}${meant(name, options, '--')}`
+      : `unexpected argument ${name}`;
   }
 }
 
