@@ -45,7 +45,7 @@ export const command = defineCommand({
       .example(`$0 call mail.send Ada '{"urgent": true}'`, 'A text and an object')
       .example(`$0 call math.divide --kwargs '{"x": 1, "y": 2}'`, 'By name')
       .example('$0 call math.negate -- -1e3', 'A word that begins with a dash')
-      .example('$0 call math.divide 1 2 --countdown 5m', 'In five minutes; see lovage scheduled')
+      .example('$0 call math.divide 1 2 --countdown 5m', 'In five minutes; see lovage scheduled list')
       .example('$0 call math.divide 1 2 --eta 2026-11-24T10:00:00Z', 'At an instant')
       .example('$0 call py.resize 7 --queue images', 'A task whose code is elsewhere'),
 
