@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { LovageError, show } from '../errors/lovage-error.js';
+import { LovageError, isLovageError, show } from '../errors/lovage-error.js';
 import { importFailure } from './import-failure.js';
 import { type Lovage, isLovageApp } from './lovage.js';
 import type { ModuleLoader } from './module-loader.js';
@@ -67,6 +67,8 @@ async function importApp(file: string, loader: ModuleLoader): Promise<ReadonlyMa
     if (isNamespace && 'default' in whole) named.set('default', whole.default);
     return named;
   } catch (error) {
+    // Such as a wrong LOVAGE_BROKER: the module is there, and what it says of itself is enough.
+    if (isLovageError(error)) throw error;
     throw importFailure(error, { code: 'LOVAGE_APP_NOT_FOUND', what: 'the app module', file });
   }
 }
