@@ -227,3 +227,53 @@ describe('hooks', () => {
     expect(heard).toEqual(['LOVAGE_ARGUMENTS']);
   });
 });
+
+describe('the stack of what a task threw', () => {
+  const stackOf = async (taskClass: TaskClass): Promise<{ stack: string; cause: string }> => {
+    const outcome = await run(taskClass);
+    if (outcome.kind !== 'failure') throw new RangeError(`expected a failure, got ${outcome.kind}`);
+    return { stack: outcome.error.stack ?? '', cause: outcome.error.cause?.stack ?? '' };
+  };
+
+  function fail(): never {
+    throw new RangeError('deep', { cause: new TypeError('deeper') });
+  }
+
+  @Task()
+  class Sync {
+    run(): never {
+      return fail();
+    }
+  }
+
+  @Task()
+  class Async {
+    async run(): Promise<never> {
+      await new Promise(setImmediate);
+      return fail();
+    }
+  }
+
+  it.each([
+    ['at once', Sync, /^ +at .*run/],
+    ['later', Async, /^ +at .*run/],
+  ])('%s ends with its own code', async (_when, taskClass, last) => {
+    const { stack, cause } = await stackOf(taskClass);
+    for (const [text, head] of [
+      [stack, 'RangeError: deep'],
+      [cause, 'TypeError: deeper'],
+    ] as const) {
+      const [message, first, ...frames] = text.split('\n');
+      expect(message).toBe(head);
+      expect(first).toMatch(/^ +at fail /);
+      expect(frames).toEqual([expect.stringMatching(last)]);
+    }
+  });
+
+  it('of an error that is ours is its message', async () => {
+    const outcome = await run(Sync, {}, { resolver: () => ({}) });
+    expect(outcome).toMatchObject({
+      error: { stack: expect.stringMatching(/^[^\n]*resolver gave no instance[^\n]*$/) as string },
+    });
+  });
+});

@@ -1,6 +1,7 @@
 import { LovageError, show } from '../errors/lovage-error.js';
 import type { TaskRequest } from '../message/task-request.js';
 import { encodeError } from '../payload/error-record.js';
+import type { ErrorRecord } from '../results/task-record.js';
 import { decodeArgs, encodeResult } from '../payload/payload-mapper.js';
 import { DEFAULT_RETRY_POLICY, type RetryPolicy, retries, retryDelay } from '../task/retry-policy.js';
 import { type RetrySignal, isRetrySignal } from '../task/retry-signal.js';
@@ -74,10 +75,10 @@ export async function executeTask(
     const error = asked === null ? thrown : reasonOf(asked, policy);
     const isCovered = definition.retry !== null && host.canRetry && !isPermanent && retries(policy, thrown);
     if (host.interrupted || !(asked !== null || isCovered) || request.retries >= policy.max) {
-      return { outcome: { kind: 'failure', error: encodeError(error) }, error };
+      return { outcome: { kind: 'failure', error: describe(error) }, error };
     }
     const delayMs = asked?.delayMs ?? retryDelay(policy, request.retries, host.runtime.random());
-    return { outcome: { kind: 'retry', error: encodeError(error), delayMs }, error };
+    return { outcome: { kind: 'retry', error: describe(error), delayMs }, error };
   }
 
   // In a context of its own, as the run's has ended.
@@ -90,6 +91,23 @@ export async function executeTask(
       host.log.error(`${hook} of task ${request.task} threw, which changes nothing`, { error });
     }
   }
+}
+
+/** What was thrown, its stacks as far down as the task's own code: what is below is ours, and the same each time. */
+function describe(thrown: unknown): ErrorRecord {
+  return withOwnFrames(encodeError(thrown));
+}
+
+function withOwnFrames({ cause, ...record }: ErrorRecord): ErrorRecord {
+  const frames = record.stack?.split('\n') ?? [];
+  const end = frames.findIndex(
+    (frame) => frame.includes(__filename) || /^ +at (?:async )?TaskContext\.run /.test(frame),
+  );
+  return {
+    ...record,
+    ...(end > 0 && { stack: frames.slice(0, end).join('\n') }),
+    ...(cause !== undefined && { cause: withOwnFrames(cause) }),
+  };
 }
 
 type FailedOutcome = Extract<Outcome, { readonly kind: 'failure' | 'retry' }>;
