@@ -254,9 +254,22 @@ describe('the stack of what a task threw', () => {
     }
   }
 
+  @Task()
+  class AmongTimers {
+    async run(): Promise<never> {
+      setTimeout(() => undefined, 2);
+      const due = new Promise((resolve) => setTimeout(resolve, 1));
+      const start = performance.now();
+      while (performance.now() - start < 10); // both timers are due at one turn of the event loop
+      await due;
+      return fail();
+    }
+  }
+
   it.each([
     ['at once', Sync, /^ +at .*run/],
     ['later', Async, /^ +at .*run/],
+    ['after one of several timers', AmongTimers, /^ +at .*run/],
   ])('%s ends with its own code', async (_when, taskClass, last) => {
     const { stack, cause } = await stackOf(taskClass);
     for (const [text, head] of [

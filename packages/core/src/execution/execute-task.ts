@@ -93,19 +93,20 @@ export async function executeTask(
   }
 }
 
-/** What was thrown, its stacks as far down as the task's own code: what is below is ours, and the same each time. */
+/** What was thrown, its stacks as far down as the task's own code: what is below is ours or the event loop's, and says nothing. */
 function describe(thrown: unknown): ErrorRecord {
   return withOwnFrames(encodeError(thrown));
 }
 
 function withOwnFrames({ cause, ...record }: ErrorRecord): ErrorRecord {
-  const frames = record.stack?.split('\n') ?? [];
-  const end = frames.findIndex(
-    (frame) => frame.includes(__filename) || /^ +at (?:async )?TaskContext\.run /.test(frame),
-  );
+  const lines = record.stack?.split('\n') ?? [];
+  const ours = lines.findIndex((line) => line.includes(__filename) || /^ +at (?:async )?TaskContext\.run /.test(line));
+  const above = ours > 0 ? lines.slice(0, ours) : lines;
+  // There only where the task went on after a timer while others were due as well.
+  const end = above.findLastIndex((line) => !/^ +at .*\bnode:internal\/(?:timers|process\/)/.test(line));
   return {
     ...record,
-    ...(end > 0 && { stack: frames.slice(0, end).join('\n') }),
+    ...(lines.length > 0 && { stack: above.slice(0, end + 1).join('\n') }),
     ...(cause !== undefined && { cause: withOwnFrames(cause) }),
   };
 }
