@@ -60,6 +60,8 @@ export class Execution implements ExecutionHost, Commitment {
   #startedAt: number | null = null;
   #controller: AbortController | null = null;
   #abortReason: unknown;
+  /** It was aborted by the worker's stop: a failure is not the task's own. */
+  #isInterruption = false;
   #log: TaskLogger | null = null;
 
   constructor(
@@ -121,7 +123,7 @@ export class Execution implements ExecutionHost, Commitment {
 
   /** The task was told to stop and has heard it: a failure now says nothing about the task. */
   get interrupted(): boolean {
-    return this.#controller?.signal.aborted ?? false;
+    return this.#isInterruption && (this.#controller?.signal.aborted ?? false);
   }
 
   get completion(): Completion {
@@ -139,10 +141,17 @@ export class Execution implements ExecutionHost, Commitment {
     this.#startedAt = this.#context.runtime.monotonic();
   }
 
-  /** Tells the task that the worker can wait no longer. */
+  /** Tells the task that it must end. What it throws then is its own failure. */
   abort(reason: unknown): void {
+    if (this.#abortReason !== undefined) return;
     this.#abortReason = reason;
     this.#controller?.abort(reason);
+  }
+
+  /** Tells the task that the worker can wait no longer: it runs again elsewhere if it fails then. */
+  interrupt(reason: unknown): void {
+    this.#isInterruption = this.#abortReason === undefined;
+    this.abort(reason);
   }
 
   reportProgress(json: string): void {

@@ -1,5 +1,4 @@
 import {
-  executeTask,
   isLovageError,
   mayFollow,
   queueSpec,
@@ -10,7 +9,6 @@ import {
   type ResultBackend,
   type Runtime,
   type Settings,
-  type TaskDefinition,
   type TaskLogger,
   type RecordState,
   type TaskRegistry,
@@ -26,14 +24,16 @@ import { Execution, type ExecutionContext, type ExecutionPhase } from './executi
 import { Executions } from './executions.js';
 import type { Held, Intake } from './intake.js';
 import { LookUps } from './look-ups.js';
+import type { Pool } from './pool/pool.js';
+import { Pools } from './pool/pools.js';
 import type { Clock } from './relay/clock.js';
 import type { FollowUps } from './relay/follow-ups.js';
 import { Retrier } from './retrier.js';
-import { Slots } from './slots.js';
 
 export interface PipelineOptions {
   readonly worker: string;
-  readonly concurrency: number;
+  /** Started before anything is received, and stopped by whoever made it. */
+  readonly pool: Pool;
   readonly settings: Settings;
   readonly tasks: TaskRegistry;
   readonly transport: Transport;
@@ -59,9 +59,11 @@ export class Pipeline {
   readonly #options: PipelineOptions;
   readonly #context: ExecutionContext;
   readonly #executions = new Executions();
-  readonly #slots: Slots<Execution>;
+  readonly #pools: Pools;
   readonly #lookUps: LookUps | null;
   readonly #closing = new AbortController();
+  /** Ended without their code, which has not ended yet. */
+  readonly #strays = new Set<Execution>();
   #interrupted = 0;
   /** null: nothing is stored. */
   readonly committer: Committer | null;
@@ -71,7 +73,7 @@ export class Pipeline {
     this.#options = options;
     const { results, runtime, events, worker, transport, settings } = options;
     const retrier = (what: string) => new Retrier({ what, events, runtime, signal: this.#closing.signal });
-    this.#slots = new Slots(options.concurrency, (execution) => void this.#run(execution));
+    this.#pools = new Pools(options.pool, (execution) => void this.#run(execution));
     this.deadLetters = new DeadLetters({
       transport,
       events,
@@ -114,7 +116,12 @@ export class Pipeline {
 
   /** How many tasks run now. */
   get running(): number {
-    return this.#slots.running;
+    return this.#pools.running;
+  }
+
+  /** How many tasks have ended without their code, which nothing could stop and which goes on. */
+  get strays(): number {
+    return this.#strays.size;
   }
 
   /** The executions that are in this phase now. */
@@ -122,7 +129,7 @@ export class Pipeline {
     return this.#executions.in(phase);
   }
 
-  /** How many tasks were handed back because they failed after `abort`. */
+  /** How many tasks were handed back because they failed after `interrupt`. */
   get interrupted(): number {
     return this.#interrupted;
   }
@@ -134,28 +141,41 @@ export class Pipeline {
   /** The broker gives what this intake held to others: what has not started here is theirs. A copy that comes back finds its execution, or its record. */
   readonly lost = (intake: Intake): void => {
     this.#giveUp(this.#executions.in('waiting').filter((execution) => execution.isFrom(intake)));
-    this.#slots.keep((execution) => execution.phase === 'waiting');
+    this.#pools.keep((execution) => execution.phase === 'waiting');
   };
 
   /** Nothing more starts. */
   pause(): void {
-    this.#slots.pause();
+    this.#pools.pause();
   }
 
   /** Resolves when no task runs. */
   idle(): Promise<void> {
-    return this.#slots.idle();
+    return this.#pools.idle();
   }
 
   /** Tells every running task that the worker can wait no longer. */
-  abort(reason: unknown): void {
-    for (const execution of this.#executions.in('running')) execution.abort(reason);
+  interrupt(reason: unknown): void {
+    for (const execution of this.#executions.in('running')) execution.interrupt(reason);
+  }
+
+  /**
+   * Ends a running execution without its code: this outcome is committed, and its slot is free. The code is stopped where that is possible; where it goes on, what
+   * becomes of it changes nothing, and it is counted (`strays`). False: the execution does not run any more.
+   */
+  decide(execution: Execution, outcome: Outcome): boolean {
+    if (execution.phase !== 'running') return false;
+    this.#strays.add(execution);
+    this.#end(execution, outcome);
+    if (!this.#pools.poolOf(execution).kill(execution)) this.#warnOfStray(execution);
+    this.#pools.release(execution);
+    return true;
   }
 
   /** Hands back, to their queues, the deliveries of all executions in a phase; their outcomes are dropped. Returns how many executions. */
   handBack(phase: ExecutionPhase): number {
     const executions = this.#executions.in(phase);
-    if (phase === 'waiting') this.#slots.clear();
+    if (phase === 'waiting') this.#pools.keep(() => false);
     this.#giveUp(executions);
     return executions.length;
   }
@@ -210,19 +230,21 @@ export class Pipeline {
 
   #queue(execution: Execution): void {
     if (this.#options.settings.worker.trackReceived) execution.note('RECEIVED');
-    this.#slots.push(execution);
+    this.#pools.push(execution);
   }
 
-  // Never rejects: executeTask is total, and what its outcome leaves behind is as well.
+  // Never rejects: a pool is total, and what its outcome leaves behind is as well.
   async #run(execution: Execution): Promise<void> {
     const outcome = await this.#outcomeOf(execution);
+    // It has ended without its code, and has no slot any more.
+    if (this.#strays.delete(execution)) return;
     // Handed back meanwhile: somebody else's now.
     if (execution.phase !== 'returned') {
       // A task that failed once it was told to stop is not at fault: another worker runs it.
-      if (outcome.kind === 'failure' && execution.interrupted) this.#interrupt(execution);
+      if (outcome.kind === 'failure' && execution.interrupted) this.#handBackInterrupted(execution);
       else this.#end(execution, outcome);
     }
-    this.#slots.release();
+    this.#pools.release(execution);
   }
 
   #outcomeOf(execution: Execution): Promise<Outcome> | Outcome {
@@ -233,11 +255,16 @@ export class Pipeline {
     execution.begin();
     if (settings.worker.trackStarted) execution.note('STARTED');
     if (events.has('task:started')) events.emit('task:started', { request });
-    // Only what this worker knows is put in a slot.
-    return executeTask(request, execution.definition as TaskDefinition, execution);
+    return this.#pools.poolOf(execution).run(execution);
   }
 
-  #interrupt(execution: Execution): void {
+  #warnOfStray({ request: { task, id } }: Execution): void {
+    const count = this.#strays.size === 1 ? '' : `, one of ${this.#strays.size}`;
+    const message = `task ${task}[${id}] has ended, but its code does not hear of it and goes on${count}: it holds memory and whatever it has open; let it heed TaskContext.signal`;
+    this.#options.events.emit('warning', { message });
+  }
+
+  #handBackInterrupted(execution: Execution): void {
     this.#interrupted += 1;
     this.#giveUp([execution]);
   }

@@ -41,7 +41,7 @@ export async function shutDown(parts: WorkerParts, deadline: Deadline): Promise<
   // 3. Let running tasks finish.
   if (!(await deadline.within(pipeline.idle()))) {
     // 4. Abort their signals; those that listen end now.
-    pipeline.abort(
+    pipeline.interrupt(
       new LovageError(
         'LOVAGE_STOPPED',
         'the worker is stopping and can wait no longer; the task will run again elsewhere',
@@ -66,7 +66,12 @@ export async function shutDown(parts: WorkerParts, deadline: Deadline): Promise<
 
   // 9. Close.
   await within(GRACE_MS, Promise.all([retention?.stop(), ...intakes.map((intake) => intake.close())]));
-  return { finished: running.filter(({ phase }) => phase === 'settled').length, abandoned, returned };
+  return {
+    finished: running.filter(({ phase }) => phase === 'settled').length,
+    abandoned,
+    returned,
+    strays: pipeline.strays,
+  };
 }
 
 /** Until the deadline, and for a short grace if that has passed. */

@@ -49,12 +49,6 @@ export class Slots<T> {
     this.#head = 0;
   }
 
-  /** Forgets what waits. */
-  clear(): void {
-    this.#waiting = [];
-    this.#head = 0;
-  }
-
   /** Resolves when nothing runs. */
   idle(): Promise<void> {
     return this.#running === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
@@ -64,8 +58,7 @@ export class Slots<T> {
   #next(): T {
     const item = this.#waiting[this.#head] as T;
     this.#head += 1;
-    if (this.#head === this.#waiting.length) this.clear();
-    else if (this.#head >= 1024) {
+    if (this.#head === this.#waiting.length || this.#head >= 1024) {
       this.#waiting = this.#waiting.slice(this.#head);
       this.#head = 0;
     }

@@ -50,6 +50,8 @@ export interface StopReport {
   readonly abandoned: number;
   /** Tasks that had not started: handed back to their queues. */
   readonly returned: number;
+  /** Tasks that have ended, but whose code was told so in vain and still runs: it ends with the process. */
+  readonly strays: number;
 }
 
 /** A worker's numbers, resolved. */

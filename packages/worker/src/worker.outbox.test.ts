@@ -541,7 +541,7 @@ describe('stopping', () => {
     };
     await rig.worker.start();
     await releasing.promise;
-    await expect(rig.worker.stop()).resolves.toEqual({ finished: 0, abandoned: 0, returned: 1 });
+    await expect(rig.worker.stop()).resolves.toEqual({ finished: 0, abandoned: 0, returned: 1, strays: 0 });
     await expect(rig.ready()).resolves.toBe(1);
     expect(log).toEqual([]);
   });
@@ -599,6 +599,11 @@ describe('stopping', () => {
     Gated.run(0)
       .signal()
       .addEventListener('abort', () => Gated.run(0).gate.resolve('in time'));
-    await expect(rig.worker.stop({ now: true })).resolves.toEqual({ finished: 1, abandoned: 1, returned: 0 });
+    await expect(rig.worker.stop({ now: true })).resolves.toEqual({
+      finished: 1,
+      abandoned: 1,
+      returned: 0,
+      strays: 0,
+    });
   });
 });

@@ -276,7 +276,7 @@ describe('a worker whose queue is the outbox', () => {
     await first.seen('task:received', 5);
     const stopping = first.worker.stop();
     Gated.run(0).gate.resolve('done');
-    await expect(stopping).resolves.toEqual({ finished: 1, abandoned: 0, returned: 4 });
+    await expect(stopping).resolves.toEqual({ finished: 1, abandoned: 0, returned: 4, strays: 0 });
     expect(await first.ready(queue)).toBe(4);
     expect(await rows()).toHaveLength(4);
     const { rows: consumers } = await database.query(`SELECT FROM ${schema}.consumers`);

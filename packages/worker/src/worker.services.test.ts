@@ -196,7 +196,7 @@ describe('a worker on RabbitMQ and PostgreSQL', () => {
     await first.seen('task:received', 2);
     const stopping = first.worker.stop();
     Gated.run(0).gate.resolve('done');
-    await expect(stopping).resolves.toEqual({ finished: 1, abandoned: 0, returned: 1 });
+    await expect(stopping).resolves.toEqual({ finished: 1, abandoned: 0, returned: 1, strays: 0 });
     await holds(first, queue, 1);
     await expect(recordOf(first, `runs-${queue}`)).resolves.toMatchObject({ state: 'SUCCESS', result: 'done' });
     const second = rigOf();

@@ -574,7 +574,7 @@ describe('stopping', () => {
     expect(rig.of('worker:stopping')).toMatchObject([{ reason: 'SIGTERM' }]);
     expect(rig.worker.consuming).toBe(false);
     run(0).gate.resolve('done');
-    await expect(stopping).resolves.toEqual({ finished: 1, abandoned: 0, returned: 1 });
+    await expect(stopping).resolves.toEqual({ finished: 1, abandoned: 0, returned: 1, strays: 0 });
     expect(rig.worker.stop()).toBe(stopping);
     await expect(stateOf('runs')).resolves.toBe('SUCCESS');
     await expect(rig.ready()).resolves.toBe(1);
@@ -587,7 +587,7 @@ describe('stopping', () => {
     await rig.publish(messageOf('gated', { id: 'endless' }));
     await Gated.running(1);
     const signal = run(0).signal();
-    await expect(rig.worker.stop()).resolves.toEqual({ finished: 0, abandoned: 1, returned: 0 });
+    await expect(rig.worker.stop()).resolves.toEqual({ finished: 0, abandoned: 1, returned: 0, strays: 0 });
     expect(signal.aborted).toBe(true);
     expect(isLovageError(signal.reason, 'LOVAGE_STOPPED')).toBe(true);
     await expect(rig.ready()).resolves.toBe(1);
@@ -606,7 +606,12 @@ describe('stopping', () => {
     run(1)
       .signal()
       .addEventListener('abort', () => run(1).gate.resolve('saved in time'));
-    await expect(rig.worker.stop({ now: true })).resolves.toEqual({ finished: 1, abandoned: 1, returned: 0 });
+    await expect(rig.worker.stop({ now: true })).resolves.toEqual({
+      finished: 1,
+      abandoned: 1,
+      returned: 0,
+      strays: 0,
+    });
     await expect(rig.ready()).resolves.toBe(1);
     expect(rig.results.commits.flat()).toEqual(['done SUCCESS']);
   });
@@ -632,7 +637,7 @@ describe('stopping', () => {
       messageOf('divide', { id: 'suspicious', republished: true }, [1, 2]),
     );
     await rig.results.failed(2);
-    await expect(rig.worker.stop()).resolves.toEqual({ finished: 0, abandoned: 1, returned: 1 });
+    await expect(rig.worker.stop()).resolves.toEqual({ finished: 0, abandoned: 1, returned: 1, strays: 0 });
     await expect(rig.ready()).resolves.toBe(2);
     rig.results.away = false;
     expect(rig.results.commits).toEqual([]);
@@ -650,7 +655,7 @@ describe('stopping', () => {
   it('stops before and during start', async () => {
     rig = new Rig({ tasks: TASKS });
     const starting = rig.worker.start().catch((error: unknown) => error);
-    await expect(rig.worker.stop()).resolves.toEqual({ finished: 0, abandoned: 0, returned: 0 });
+    await expect(rig.worker.stop()).resolves.toEqual({ finished: 0, abandoned: 0, returned: 0, strays: 0 });
     expect(isLovageError(await starting, 'LOVAGE_STOPPED')).toBe(true);
     await expect(rig.worker.start()).rejects.toMatchObject({ code: 'LOVAGE_STOPPED' });
   });

@@ -15,6 +15,7 @@ import { Intake, type IntakeOptions } from './intake.js';
 import { createLogger } from './logger.js';
 import { LostMessages } from './lost-messages.js';
 import { Pipeline } from './pipeline.js';
+import { AsyncPool } from './pool/async-pool.js';
 import { Clock } from './relay/clock.js';
 import { ClockReader } from './relay/clock-reader.js';
 import { Dispatcher } from './relay/dispatcher.js';
@@ -74,6 +75,11 @@ export class Worker {
   /** How many tasks run now. */
   get running(): number {
     return this.#parts?.pipeline.running ?? 0;
+  }
+
+  /** How many tasks have ended without their code, which nothing could stop: it still runs, and holds what it holds. */
+  get strays(): number {
+    return this.#parts?.pipeline.strays ?? 0;
   }
 
   /**
@@ -170,7 +176,7 @@ export class Worker {
       resolver,
       events,
       runtime,
-      concurrency: info.concurrency,
+      pool: new AsyncPool(info.concurrency),
       logOf: (request) => this.#logOf(request),
     });
     const { committer, deadLetters } = pipeline;
@@ -230,7 +236,9 @@ export class Worker {
     events.emit('worker:stopping', { worker: this.name, reason });
     // Without parts nothing is open, and a start under way ends before it opens anything.
     const report =
-      this.#parts === null ? { finished: 0, abandoned: 0, returned: 0 } : await shutDown(this.#parts, deadline);
+      this.#parts === null
+        ? { finished: 0, abandoned: 0, returned: 0, strays: 0 }
+        : await shutDown(this.#parts, deadline);
     deadline.pass();
     events.emit('worker:stopped', { worker: this.name, abandoned: report.abandoned });
     return report;
