@@ -4,7 +4,15 @@ import { eventually } from '../support/eventually.js';
 import { runNode } from '../support/lovage-process.js';
 import { type PageProject, openPage, projectsFolder, writePage } from './how-to-page.js';
 
-const PAGES = ['create-a-project', 'delay-tasks', 'retry-tasks', 'enqueue-in-a-transaction', 'unique-tasks', 'relay'];
+const PAGES = [
+  'create-a-project',
+  'delay-tasks',
+  'retry-tasks',
+  'enqueue-in-a-transaction',
+  'unique-tasks',
+  'relay',
+  'deploy-on-kubernetes',
+];
 const TSC = path.join(__dirname, '..', '..', 'node_modules', 'typescript', 'bin', 'tsc');
 
 /** How each library connects: `db`, which the page's recipe takes, and `close`. */

@@ -2,6 +2,8 @@ import { Worker, type StopReport, type WorkerOptions } from '@lovage/worker';
 import { appOption, retryOption } from '../app-options.js';
 import { workerBannerOf, workerRows } from '../banner.js';
 import { defineCommand } from '../command.js';
+import { healthAddressOf, healthOptions } from '../health/health-options.js';
+import { HealthServer } from '../health/health-server.js';
 import { countOption, durationOption, namesOption } from '../option-values.js';
 import { logOptions, runService, runUntilSignal, type Service } from '../run-service.js';
 import { retryOf } from '../with-app.js';
@@ -9,7 +11,7 @@ import { retryOf } from '../with-app.js';
 /** `lovage worker`: runs tasks until it is told to stop. Its banner and its log go to standard error. */
 export const command = defineCommand({
   build: (parser) =>
-    logOptions(retryOption(appOption(parser)))
+    healthOptions(logOptions(retryOption(appOption(parser))))
       .options({
         queues: {
           alias: 'Q',
@@ -32,13 +34,15 @@ export const command = defineCommand({
       .example('$0 worker', 'The app in ./app.ts, ./app.js …')
       .example('$0 worker -A ./src/app.ts -l debug', 'Another app, and every detail')
       .example('$0 worker -Q slow,images -c 10', 'Two queues, ten tasks at once')
-      .example('$0 worker --logformat json', 'For log collectors'),
+      .example('$0 worker --logformat json', 'For log collectors')
+      .example('$0 worker --health-port 8080', 'For the probes of Kubernetes'),
 
   run: (options, io) => {
     const concurrency = countOption(options.concurrency, '--concurrency');
     const prefetch = countOption(options.prefetch, '--prefetch');
     const queues = namesOption(options.queues, '--queues');
     const shutdownTimeout = durationOption(options.shutdownTimeout, '--shutdown-timeout');
+    const healthAddress = healthAddressOf(options);
     return runService('worker', { flags: options, io }, async ({ app, loaded, logger, announce }) => {
       const workerOptions: WorkerOptions = {
         ...(concurrency !== undefined && { concurrency }),
@@ -51,6 +55,13 @@ export const command = defineCommand({
       announce(workerBannerOf(loaded, workerOptions), workerRows);
       const waitsMs = shutdownTimeout ?? loaded.settings.worker.shutdownTimeoutMs;
       const worker = new Worker(app, workerOptions);
+      const notReady = (): string | null => (worker.consuming ? null : 'the worker does not consume');
+      await using health = healthAddress === null ? null : await HealthServer.start({ notReady }, healthAddress);
+      if (health !== null)
+        logger.info(`Serving /livez and /readyz on port ${health.port}`, {
+          event: 'health:serving',
+          port: health.port,
+        });
       const { abandoned } = await runUntilSignal(io, serviceOf(worker, { waitsMs, warn: (text) => logger.warn(text) }));
       return abandoned === 0 ? 'ok' : 'abandoned';
     });
