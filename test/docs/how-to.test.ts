@@ -12,6 +12,7 @@ const PAGES = [
   'unique-tasks',
   'relay',
   'deploy-on-kubernetes',
+  'rate-limit',
 ];
 const TSC = path.join(__dirname, '..', '..', 'node_modules', 'typescript', 'bin', 'tsc');
 

@@ -45,6 +45,7 @@ export * from './runtime/start-options.js';
 export * from './state/task-state.js';
 export { Arg } from './task/arg.js';
 export { Returns } from './task/returns.js';
+export type { RateLimit } from './task/rate-limit.js';
 export type { RetryOptions, RetryPolicy, ErrorMatch } from './task/retry-policy.js';
 export * from './task/task.js';
 export * from './task/task-context.js';

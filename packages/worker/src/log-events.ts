@@ -38,7 +38,7 @@ export function logEvents(events: EventBus, logger: Logger): () => void {
   });
   on('task:postponed', 'info', ({ request, reason, due }) => {
     const when = 'at' in due ? `comes back at ${due.at.toISOString()}` : `comes back in ${seconds(due.inMs)}`;
-    const why = reason === 'early' ? 'is early' : 'is unknown to this worker';
+    const why = POSTPONED[reason];
     logger.info(`Task ${show(request)} ${why}: it ${when}`, { ...about('task:postponed', request), reason, due });
   });
   on('task:revoked', 'warn', ({ request, reason }) => {
@@ -106,6 +106,12 @@ export function logEvents(events: EventBus, logger: Logger): () => void {
 
   return () => off.splice(0).forEach((end) => end());
 }
+
+const POSTPONED = {
+  early: 'is early',
+  unknown: 'is unknown to this worker',
+  rate: 'is held up by its rate limit',
+} as const;
 
 const PLACES = { broker: 'broker', results: 'result backend' } as const;
 

@@ -28,6 +28,7 @@ import type { Pool } from './pool/pool.js';
 import { Pools } from './pool/pools.js';
 import type { Clock } from './relay/clock.js';
 import type { FollowUps } from './relay/follow-ups.js';
+import { RateLimiter } from './rate-limiter.js';
 import { Retrier } from './retrier.js';
 
 export interface PipelineOptions {
@@ -61,6 +62,7 @@ export class Pipeline {
   readonly #executions = new Executions();
   readonly #pools: Pools;
   readonly #lookUps: LookUps | null;
+  readonly #rateLimiter: RateLimiter<Execution>;
   readonly #closing = new AbortController();
   /** Ended without their code, which has not ended yet. */
   readonly #strays = new Set<Execution>();
@@ -74,6 +76,14 @@ export class Pipeline {
     const { results, runtime, events, worker, transport, settings } = options;
     const retrier = (what: string) => new Retrier({ what, events, runtime, signal: this.#closing.signal });
     this.#pools = new Pools(options.pool, (execution) => void this.#run(execution));
+    this.#rateLimiter = new RateLimiter({
+      runtime,
+      ready: (execution) => this.#pools.push(execution),
+      postpone:
+        options.followUps === null
+          ? null
+          : (execution, inMs) => this.#end(execution, { kind: 'postponed', due: { inMs }, unknownSince: null }),
+    });
     this.deadLetters = new DeadLetters({
       transport,
       events,
@@ -141,7 +151,7 @@ export class Pipeline {
   /** The broker gives what this intake held to others: what has not started here is theirs. A copy that comes back finds its execution, or its record. */
   readonly lost = (intake: Intake): void => {
     this.#giveUp(this.#executions.in('waiting').filter((execution) => execution.isFrom(intake)));
-    this.#pools.keep((execution) => execution.phase === 'waiting');
+    this.#forgetReturned();
   };
 
   /** Nothing more starts. */
@@ -175,8 +185,8 @@ export class Pipeline {
   /** Hands back, to their queues, the deliveries of all executions in a phase; their outcomes are dropped. Returns how many executions. */
   handBack(phase: ExecutionPhase): number {
     const executions = this.#executions.in(phase);
-    if (phase === 'waiting') this.#pools.keep(() => false);
     this.#giveUp(executions);
+    this.#forgetReturned();
     return executions.length;
   }
 
@@ -230,7 +240,10 @@ export class Pipeline {
 
   #queue(execution: Execution): void {
     if (this.#options.settings.worker.trackReceived) execution.note('RECEIVED');
-    this.#pools.push(execution);
+    const { request, definition } = execution;
+    const intervalMs = definition?.startIntervalMs ?? null;
+    if (intervalMs === null) this.#pools.push(execution);
+    else this.#rateLimiter.push(execution, { task: request.task, intervalMs });
   }
 
   // Never rejects: a pool is total, and what its outcome leaves behind is as well.
@@ -286,6 +299,13 @@ export class Pipeline {
     execution.acknowledge();
     if (result === 'applied') announce(events, execution.request, execution.completion);
     else events.emit('task:duplicate', { request: execution.request });
+  }
+
+  /** What was handed back waits for nothing any more. */
+  #forgetReturned(): void {
+    const isWaiting = ({ phase }: Execution): boolean => phase === 'waiting';
+    this.#pools.keep(isWaiting);
+    this.#rateLimiter.keep(isWaiting);
   }
 
   #giveUp(executions: readonly Execution[]): void {

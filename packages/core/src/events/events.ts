@@ -25,8 +25,12 @@ export interface LovageEvents {
     readonly retries: number;
     readonly delayMs: number;
   };
-  /** It was not run and comes back later: it was early, or this worker does not know the task. */
-  'task:postponed': { readonly request: TaskRequest; readonly reason: 'early' | 'unknown'; readonly due: DueTime };
+  /** It was not run and comes back later: it was early, this worker does not know the task, or its `rateLimit` has no room for long. */
+  'task:postponed': {
+    readonly request: TaskRequest;
+    readonly reason: 'early' | 'unknown' | 'rate';
+    readonly due: DueTime;
+  };
   'task:revoked': { readonly request: TaskRequest; readonly reason: string };
   /** A copy of a message whose task had already ended, or is running here: not run. */
   'task:duplicate': { readonly request: TaskRequest };

@@ -9,7 +9,7 @@ export type Outcome =
   | { readonly kind: 'failure'; readonly error: ErrorRecord }
   /** It is to be run once more, `delayMs` after the commit; `error` says why. */
   | { readonly kind: 'retry'; readonly error: ErrorRecord; readonly delayMs: number }
-  /** It was not run, and is to come back later: it is early, or its code is unknown here (since then, by the database's clock). No retry is spent. */
+  /** It was not run, and is to come back later: it is early, its rate limit has no room for it, or its code is unknown here (since then, by the database's clock). No retry is spent. */
   | { readonly kind: 'postponed'; readonly due: DueTime; readonly unknownSince: Date | null }
   | { readonly kind: 'revoked'; readonly reason: string };
 

@@ -1,3 +1,4 @@
+import type { RateLimit } from './rate-limit.js';
 import type { RetryOptions, RetryPolicy } from './retry-policy.js';
 
 /** A class whose instances run a task. */
@@ -23,6 +24,8 @@ export interface TaskOptions {
   readonly params?: readonly string[];
   /** When the task is run again after it threw. Without it: never, unless the task asks (`TaskContext.retry`). */
   readonly retry?: RetryOptions;
+  /** How often one worker process starts it, such as '10/s': evenly spaced, however many wait. Unset: as often as there are slots. */
+  readonly rateLimit?: RateLimit;
 }
 
 /**
@@ -79,4 +82,6 @@ export interface TaskDefinition {
   readonly resultType: ValueType | null;
   /** null: a failure is final. */
   readonly retry: RetryPolicy | null;
+  /** The least time between two starts in one process, in milliseconds; null: none. */
+  readonly startIntervalMs: number | null;
 }

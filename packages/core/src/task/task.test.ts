@@ -66,10 +66,14 @@ describe('@Task', () => {
   it.each([
     [
       { nam: 'x' },
-      "@Task of class Bad: 'nam' is not an option (did you mean 'name'?); the options are name, queue, ignoreResult, params, retry",
+      "@Task of class Bad: 'nam' is not an option (did you mean 'name'?); the options are name, queue, ignoreResult, params, retry, rateLimit",
     ],
     [{ name: 'a b' }, '@Task of class Bad: expected name to be 1 to 255 characters without white space, got "a b"'],
     [{ ignoreResult: 1 }, '@Task of class Bad: expected ignoreResult to be true or false, got 1'],
+    [
+      { rateLimit: '10' },
+      "@Task of class Bad: expected rateLimit to be a number of starts a second, minute or hour, such as '10/s', '90/m' or '5/h', got \"10\"",
+    ],
     [
       { params: ['x', 'x'] },
       "@Task of class Bad: expected params to be the distinct names of run's parameters, such as ['x', 'y'], got an array of 2",

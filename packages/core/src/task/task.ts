@@ -3,6 +3,7 @@ import { isQueueName, queueName } from '../config/config-type.js';
 import { LovageError } from '../errors/lovage-error.js';
 import { isName } from '../payload/name.js';
 import { argTypesOf } from './arg.js';
+import { rateLimitProblem, startIntervalOf } from './rate-limit.js';
 import { retryPolicyOf, retryProblem } from './retry-policy.js';
 import { resultTypeOf } from './returns.js';
 import type { TaskClass, TaskDefinition, TaskOptions } from './task-definition.js';
@@ -18,6 +19,7 @@ const CHECKS = {
   ignoreResult: (value) => (typeof value === 'boolean' ? null : 'true or false'),
   params: (value) => (isParams(value) ? null : "the distinct names of run's parameters, such as ['x', 'y']"),
   retry: retryProblem,
+  rateLimit: rateLimitProblem,
 } satisfies { readonly [K in keyof Required<TaskOptions>]: OptionCheck };
 
 /**
@@ -26,7 +28,7 @@ const CHECKS = {
  * Works with `experimentalDecorators` and as a standard decorator; `@Arg` and `@Returns` need the former.
  * The class is not registered anywhere by this: `app.autodiscover` or `app.register` does that.
  *
- * @param options name (default: the class's own), queue, ignoreResult, params, retry. Anything else throws LOVAGE_TASK_DEFINITION.
+ * @param options those of TaskOptions (`name` defaults to the class's own). Anything else throws LOVAGE_TASK_DEFINITION.
  * @example
  * @Task({ name: 'math.divide' })
  * export class Divide {
@@ -61,6 +63,7 @@ export function taskDefinitionOf(value: unknown): TaskDefinition | null {
       ignoreResult: options.ignoreResult ?? false,
       params: options.params ?? null,
       retry: options.retry === undefined ? null : retryPolicyOf(options.retry),
+      startIntervalMs: options.rateLimit === undefined ? null : startIntervalOf(options.rateLimit),
       argTypes: argTypesOf(taskClass),
       resultType: resultTypeOf(taskClass),
     });
