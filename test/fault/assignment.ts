@@ -5,7 +5,8 @@ export type Broker = 'rabbitmq' | 'postgres';
 
 /** Where a process of these tests works. */
 export interface Place {
-  readonly broker: string;
+  /** One URL, or those of the nodes of a cluster. */
+  readonly broker: string | readonly string[];
   readonly results: string;
   readonly schema: string;
   readonly queue: string;
@@ -16,28 +17,43 @@ export interface Assignment extends Place {
   readonly kind: 'assign';
   readonly concurrency: number;
   readonly prefetch: number;
-  /** Tasks write their executions into the table `ledger`. */
-  readonly ledger: boolean;
+  /** The URL of the database in whose table `ledger` tasks write their executions; null: they do not. */
+  readonly ledger: string | null;
+  /** Of the connections to the broker, in milliseconds; default: Lovage's. */
+  readonly heartbeatMs?: number;
   /** null: it lives. */
   readonly plan: FaultPlan | null;
 }
 
-export type WorkerOrder = Assignment | { readonly kind: 'numbers' } | { readonly kind: 'stop' };
+export type WorkerOrder =
+  Assignment | { readonly kind: 'numbers' } | { readonly kind: 'footprint' } | { readonly kind: 'stop' };
 
 /** What a worker says. */
 export type WorkerWord =
   | { readonly kind: 'ready' }
   | { readonly kind: 'violation'; readonly violation: string }
-  | ({ readonly kind: 'numbers' } & WorkerNumbers);
+  | ({ readonly kind: 'numbers' } & WorkerNumbers)
+  | ({ readonly kind: 'footprint' } & Footprint);
 
 export interface WorkerNumbers {
   readonly delivered: number;
   readonly acknowledged: number;
+  /** Deliveries that are neither acknowledged nor given back. */
+  readonly held: number;
   readonly mostHeld: number;
   readonly commits: number;
   readonly resultsFailed: number;
   readonly running: number;
+  readonly consuming: boolean;
   readonly rssMb: number;
+}
+
+/** What a process takes up, after a garbage collection. */
+export interface Footprint {
+  readonly rssMb: number;
+  readonly heapMb: number;
+  /** What keeps its event loop alive: sockets, timers and the like. */
+  readonly handles: number;
 }
 
 /** What a process that enqueues under transactions is to do. */

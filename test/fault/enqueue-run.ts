@@ -50,7 +50,7 @@ export async function enqueueRun({
     const { db, place } = scene;
     await db.query('CREATE TABLE business (n integer PRIMARY KEY)');
     const worker = workers.take();
-    worker.order({ kind: 'assign', ...place, concurrency: 10, prefetch: 20, ledger: true, plan: null });
+    worker.order({ kind: 'assign', ...place, concurrency: 10, prefetch: 20, ledger: place.results, plan: null });
     await Promise.all(
       Array.from({ length: CALLERS }, async () => {
         while (begun < transactions) {

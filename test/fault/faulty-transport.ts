@@ -77,8 +77,12 @@ export class FaultyTransport implements Transport {
       ...options,
       onDeliveries: (deliveries) => {
         if (!counts) return options.onDeliveries(deliveries);
-        witness.delivered(deliveries.length);
+        witness.delivered(deliveries);
         fuse.at('deliver', () => options.onDeliveries(deliveries));
+      },
+      onLost: () => {
+        if (counts) witness.lost();
+        options.onLost?.();
       },
     });
     return counts ? new FaultyConsumer(consumer, this.#options) : consumer;
@@ -109,6 +113,7 @@ class FaultyConsumer implements Consumer {
   }
 
   requeue(deliveries: readonly Delivery[]): void {
+    this.#options.witness.requeued(deliveries);
     this.#inner.requeue(deliveries);
   }
 

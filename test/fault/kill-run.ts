@@ -4,6 +4,7 @@ import { type FaultPlan, type FaultPoint, faultPointsOf } from './fault-point.js
 import type { Hand, Hands } from './hand.js';
 import { Random } from './random.js';
 import type { Ground, Scene } from './scene.js';
+import { FINAL, remains, wrongCauses, wrongRecords } from './verdict.js';
 import { Caller, type Expected } from './wave.js';
 
 export type WorkerHands = Hands<WorkerOrder, WorkerWord>;
@@ -78,7 +79,7 @@ async function heldBy(worker: WorkerHand): Promise<number> {
   const answer = worker.next('numbers');
   worker.order({ kind: 'numbers' });
   const numbers = await answer;
-  return numbers === null ? 0 : numbers.delivered - numbers.acknowledged;
+  return numbers?.held ?? 0;
 }
 
 function drawPoints(points: readonly FaultPoint[], random: Random): readonly FaultPoint[] {
@@ -161,10 +162,10 @@ class Run {
   }
 
   async report(): Promise<Omit<KillRun, 'seed' | 'ms'>> {
-    await this.#checkRecords();
-    await this.#checkCauses();
+    this.#violations.push(...(await wrongRecords(this.#scene, this.#expected)));
+    this.#violations.push(...(await wrongCauses(this.#scene, this.#expected)));
     const { executions, extra } = await this.#checkExecutions();
-    await this.#checkRemains();
+    this.#violations.push(...(await remains(this.#scene, this.#expected)));
     return {
       kills: this.#kills,
       missed: this.#missed,
@@ -181,7 +182,14 @@ class Run {
     const worker = this.#workers.take();
     this.#lives.push(worker.pid);
     const { place } = this.#scene;
-    worker.order({ kind: 'assign', ...place, concurrency: CONCURRENCY, prefetch: PREFETCH, ledger: true, plan });
+    worker.order({
+      kind: 'assign',
+      ...place,
+      concurrency: CONCURRENCY,
+      prefetch: PREFETCH,
+      ledger: place.results,
+      plan,
+    });
     return worker;
   }
 
@@ -262,50 +270,6 @@ class Run {
     return new Set(rows.map(({ task_id }) => task_id));
   }
 
-  /** Every task has exactly one record, in its right final state, with the right number of retries. */
-  async #checkRecords(): Promise<void> {
-    const { rows } = await this.#scene.db.query<Row>(
-      `SELECT id, state, attempt, retries, coalesce(jsonb_array_length(history), 0) AS ends, error->>'message' AS error, finished_at IS NOT NULL AS finished FROM task_results`,
-    );
-    const records = new Map(rows.map((row) => [row.id, row]));
-    for (const { id, kind, states, attempt, retries, requeue } of this.#expected) {
-      const record = records.get(id);
-      records.delete(id);
-      const isRight =
-        record === undefined
-          ? states.length === 0
-          : states.includes(record.state) &&
-            record.finished &&
-            (attempt === null || record.attempt === attempt) &&
-            record.retries === retries &&
-            record.ends === (requeue ? 1 : 0);
-      if (!isRight)
-        this.#violations.push(
-          `${kind} ${id}: expected ${states.join(' or ') || 'no record'}, attempt ${attempt}, retries ${retries}, got ${JSON.stringify(record)}`,
-        );
-    }
-    for (const record of records.values())
-      this.#violations.push(`a record that nobody caused: ${JSON.stringify(record)}`);
-  }
-
-  /** Every row of the outbox was caused once. */
-  async #checkCauses(): Promise<void> {
-    const { rows } = await this.#scene.db.query<{ task_id: string; attempt: number; rows: number }>(
-      'SELECT task_id, attempt, count(*)::int AS rows FROM caused GROUP BY task_id, attempt',
-    );
-    const attempts = new Map<string, number[]>();
-    for (const { task_id, attempt, rows: count } of rows) {
-      if (count > 1) this.#violations.push(`attempt ${attempt} of ${task_id} was caused ${count} times`);
-      attempts.set(task_id, [...(attempts.get(task_id) ?? []), attempt]);
-    }
-    for (const { id, kind, caused } of this.#expected) {
-      if (caused === null) continue;
-      const found = (attempts.get(id) ?? []).sort((a, b) => a - b);
-      if (found.join() !== caused.join())
-        this.#violations.push(`${kind} ${id}: expected rows for attempts ${caused.join()}, got ${found.join()}`);
-    }
-  }
-
   /** Every attempt ran; more than once only where a worker died that held it, and never once its end was committed. */
   async #checkExecutions(): Promise<{ readonly executions: number; readonly extra: number }> {
     const { rows } = await this.#scene.db.query<{ task_id: string; attempt: number; pid: number }>(
@@ -343,34 +307,4 @@ class Run {
       if (count > PREFETCH) this.#violations.push(`${count} tasks ran again for the death of ${pid}`);
     return { executions: rows.length, extra: rows.length - pids.size };
   }
-
-  /** Nothing is left anywhere. */
-  async #checkRemains(): Promise<void> {
-    const [queue, lost, dead] = await this.#scene.waiting();
-    const outbox = await this.#scene.count('FROM outbox');
-    const remains = { queue, lost, dead, outbox };
-    if (Object.values(remains).some((count) => count !== 0))
-      this.#violations.push(`left behind: ${JSON.stringify(remains)}`);
-    const { rows } = await this.#scene.db.query<{ task_id: string; scope: string; free: boolean }>(
-      'SELECT task_id, scope, expires_at <= now() AS free FROM unique_keys',
-    );
-    const finished = this.#expected.filter(({ kind }) => kind === 'unique-finished').map(({ id }) => id);
-    for (const { task_id, scope } of rows)
-      if (scope !== 'finished' || !finished.includes(task_id))
-        this.#violations.push(`a unique key of scope ${scope} that should be free is held by ${task_id}`);
-    const holders = new Set(rows.map(({ task_id }) => task_id));
-    for (const id of finished)
-      if (!holders.has(id)) this.#violations.push(`the unique key of ${id} should be held for an hour, and is free`);
-  }
 }
-
-interface Row {
-  readonly id: string;
-  readonly state: string;
-  readonly attempt: number;
-  readonly retries: number;
-  readonly ends: number;
-  readonly finished: boolean;
-}
-
-const FINAL: ReadonlySet<string> = new Set(['SUCCESS', 'FAILURE', 'REVOKED']);

@@ -1,4 +1,4 @@
-/** npm run test:fault [-- --runs 200 --seed 1]: kills workers, callers and servers at random moments and counts what came of it. */
+/** npm run test:fault [-- --runs 200 --seed 1]: kills workers, callers and servers at random moments, lets storms strike them, and counts what came of it. */
 import { parseArgs } from 'node:util';
 import type { Broker } from './assignment.js';
 import { enqueueRun } from './enqueue-run.js';
@@ -6,8 +6,11 @@ import { faultPointsOf } from './fault-point.js';
 import { Hands } from './hand.js';
 import { type KillRun, type WorkerHands, killRun } from './kill-run.js';
 import { brokerOutage, resultsOutage } from './outage-run.js';
-import { killReport, table } from './report.js';
+import { ALL_DISTURBANCES } from './disturbance.js';
+import { killReport, stormReport, table } from './report.js';
 import { Ground } from './scene.js';
+import { StormGround } from './storm-ground.js';
+import { type Storm, stormRun } from './storm-run.js';
 
 const { values } = parseArgs({
   options: {
@@ -22,6 +25,10 @@ const { values } = parseArgs({
     transactions: { type: 'string', default: '1000' },
     /** Seconds that a server is away. */
     outage: { type: 'string', default: '30' },
+    /** Times that one disturbance after another strikes. */
+    storms: { type: 'string', default: '3' },
+    /** Seconds that one of them lasts at most. */
+    longest: { type: 'string', default: '40' },
   },
 });
 const BROKER = brokerOf(values.broker);
@@ -31,6 +38,8 @@ const LANES = Number(values.lanes);
 const TRANSACTIONS = Number(values.transactions);
 /** What is cut off is one of two servers. */
 const OUTAGE_MS = BROKER === 'postgres' ? 0 : Number(values.outage) * 1_000;
+const STORMS = BROKER === 'postgres' ? 0 : Number(values.storms);
+const LONGEST_MS = Number(values.longest) * 1_000;
 
 void main().catch((error: unknown) => {
   console.error(error);
@@ -41,7 +50,7 @@ async function main(): Promise<void> {
   const started = performance.now();
   console.log(`${RUNS} runs, seeds from ${SEED} on; one of them alone:`);
   console.log(
-    `  npm run test:fault -- ${BROKER === 'postgres' ? '--broker postgres ' : ''}--runs 1 --seed SEED --transactions 0 --outage 0`,
+    `  npm run test:fault -- ${BROKER === 'postgres' ? '--broker postgres ' : ''}--runs 1 --seed SEED --transactions 0 --outage 0 --storms 0`,
   );
   const ground = await Ground.open();
   const workers: WorkerHands = new Hands('worker.ts', LANES);
@@ -57,6 +66,7 @@ async function main(): Promise<void> {
       console.log(`${table(head, [[run.begun, run.kills, run.committed, seconds(run.ms), run.violations.length]])}\n`);
     }
     if (OUTAGE_MS > 0) violations.push(...(await outages(ground, workers)));
+    if (STORMS > 0) violations.push(...(await storms(workers)));
   } finally {
     await workers.close();
     await ground.close();
@@ -109,6 +119,24 @@ async function outages(ground: Ground, workers: WorkerHands): Promise<readonly s
   const head = ['RabbitMQ away', 'rows in the outbox', 'tasks', 's to drain'];
   console.log(`\n${table(head, [[`${seconds(OUTAGE_MS)} s`, broker.rows, broker.tasks, seconds(broker.drainMs)]])}\n`);
   return [...results.violations, ...broker.violations];
+}
+
+async function storms(workers: WorkerHands): Promise<readonly string[]> {
+  const ground = await StormGround.open();
+  const runs: Storm[] = [];
+  try {
+    for (let seed = SEED; seed < SEED + STORMS; seed++) {
+      const options = { seed, disturbances: ALL_DISTURBANCES, longestMs: LONGEST_MS };
+      const run = await stormRun({ ground, workers, ...options });
+      runs.push(run);
+      console.log(`storm ${seed}: ${run.tasks} tasks, ${run.violations.length} violations, ${seconds(run.ms)} s`);
+      for (const violation of run.violations) console.log(`  ${violation}`);
+    }
+  } finally {
+    await ground.close();
+  }
+  console.log(`\n${stormReport(runs)}\n`);
+  return runs.flatMap(({ seed, violations }) => violations.map((violation) => `storm ${seed}: ${violation}`));
 }
 
 function brokerOf(name: string): Broker {

@@ -46,7 +46,7 @@ export async function resultsOutage({ ground, workers, outageMs }: OutageOptions
       results: proxy.url,
       concurrency: 20,
       prefetch: PREFETCH,
-      ledger: false,
+      ledger: null,
       plan: null,
     });
     await eventually(
@@ -106,7 +106,7 @@ export interface BrokerOutage {
 export async function brokerOutage({ ground, workers, outageMs }: OutageOptions): Promise<BrokerOutage> {
   const violations: string[] = [];
   const scene = await ground.scene();
-  const proxy = await TcpProxy.start(scene.place.broker);
+  const proxy = await TcpProxy.start(ground.broker.url);
   const { results, schema, queue } = scene.place;
   const calls = 300;
   const app = new Lovage({
@@ -123,7 +123,7 @@ export async function brokerOutage({ ground, workers, outageMs }: OutageOptions)
       broker: proxy.url,
       concurrency: 20,
       prefetch: PREFETCH,
-      ledger: true,
+      ledger: results,
       plan: null,
     });
     if ((await worker.next('ready')) === null) throw new TypeError(`expected a worker, got ${worker.errors}`);

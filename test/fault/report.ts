@@ -1,5 +1,6 @@
 import type { FaultPoint } from './fault-point.js';
 import type { KillRun } from './kill-run.js';
+import type { Storm } from './storm-run.js';
 
 /** What many runs came to, for people; `points`: where their workers may have died. */
 export function killReport(runs: readonly KillRun[], points: readonly FaultPoint[]): string {
@@ -27,6 +28,57 @@ export function killReport(runs: readonly KillRun[], points: readonly FaultPoint
       ],
     ),
   ].join('\n');
+}
+
+/** What many storms came to. */
+export function stormReport(storms: readonly Storm[]): string {
+  const strikes = storms.flatMap((storm) => storm.strikes);
+  const names = [...new Set(strikes.map(({ name }) => name))].sort();
+  const rows = names.map((name) => {
+    const own = strikes.filter((strike) => strike.name === name);
+    const longest = (of: readonly number[]): string => (Math.max(...of) / 1_000).toFixed(1);
+    return [
+      name,
+      own.length,
+      longest(own.map((one) => one.lastedMs)),
+      longest(own.map((one) => one.recoveryMs)),
+    ] as const;
+  });
+  const total = (of: (storm: Storm) => number): number => storms.reduce((sum, storm) => sum + of(storm), 0);
+  const most = (of: (storm: Storm) => number): number => Math.round(Math.max(...storms.map(of)));
+  return [
+    table(['disturbance', 'times', 'lasted s', 's to consume again'], rows),
+    '',
+    table(
+      ['storms', 'tasks', 'calls made again', 'executions', 'again in flight', 'again published', 'violations'],
+      [
+        [
+          storms.length,
+          total(({ tasks }) => tasks),
+          total(({ failedCalls }) => failedCalls),
+          total(({ executions }) => executions),
+          total(({ inFlight }) => inFlight),
+          total(({ published }) => published),
+          total(({ violations }) => violations.length),
+        ],
+      ],
+    ),
+    '',
+    table(
+      ['a worker at rest', 'RSS MB', 'heap MB', 'open handles'],
+      [
+        ['before', ...footprint(most, (storm) => storm.before)],
+        ['after', ...footprint(most, (storm) => storm.after)],
+      ],
+    ),
+  ].join('\n');
+}
+
+function footprint(
+  most: (of: (storm: Storm) => number) => number,
+  of: (storm: Storm) => Storm['before'],
+): readonly number[] {
+  return [most((storm) => of(storm).rssMb), most((storm) => of(storm).heapMb), most((storm) => of(storm).handles)];
 }
 
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {

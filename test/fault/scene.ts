@@ -1,6 +1,6 @@
 import { deadQueueOf, lostQueueOf } from '@lovage/core';
 import { Lovage } from 'lovage';
-import { Client } from 'pg';
+import { Pool } from 'pg';
 import { type IsolatedBroker, isolatedBroker } from '../support/isolated-broker.js';
 import { type IsolatedResults, isolatedResults } from '../support/isolated-results.js';
 import type { Broker, Place } from './assignment.js';
@@ -38,23 +38,28 @@ export class Ground {
 export class Scene {
   readonly place: Place;
   readonly app: Lovage;
-  readonly db: Client;
+  readonly db: Pool;
+  /** The database that has the table `ledger`. */
+  readonly ledger: Pool;
 
-  private constructor(place: Place, parts: Pick<Scene, 'app' | 'db'>) {
+  private constructor(place: Place, parts: Pick<Scene, 'app' | 'db' | 'ledger'>) {
     this.place = place;
     this.app = parts.app;
     this.db = parts.db;
+    this.ledger = parts.ledger;
   }
 
-  static async open(place: Place): Promise<Scene> {
+  /** @param ledgerUrl where executions are noted, if that is not to share the fate of the results. */
+  static async open(place: Place, ledgerUrl = place.results): Promise<Scene> {
     const { broker, results: url, schema, queue } = place;
     const app = new Lovage({ name: 'caller', broker, results: { url, schema }, defaultQueue: queue });
     await (await app.resultBackend())?.capabilities.schema?.migrate();
-    const db = new Client({ connectionString: url, options: `-c search_path=${schema}` });
-    await db.connect();
+    const db = poolOf(url, schema);
     await db.query(TABLES);
+    const ledger = ledgerUrl === url ? db : poolOf(ledgerUrl, schema);
+    await ledger.query(`CREATE SCHEMA IF NOT EXISTS ${schema}; ${LEDGER}`);
     await (await app.connectBroker()).declare([{ name: queue, type: 'quorum', maxPriority: null, declare: true }]);
-    return new Scene(place, { app, db });
+    return new Scene(place, { app, db, ledger });
   }
 
   /** Messages that wait in the queue, in its `.lost` and in its `.dead`. */
@@ -85,25 +90,58 @@ export class Scene {
     return this.count(`FROM outbox WHERE ${LEASED}`);
   }
 
+  /** From now on PostgreSQL answers that its disk is full, or no longer. */
+  async fillDisk(isFull: boolean): Promise<void> {
+    for (const table of ['task_results', 'outbox'])
+      await this.db.query(
+        isFull
+          ? `CREATE TRIGGER disk_full BEFORE INSERT OR UPDATE ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION disk_full()`
+          : `DROP TRIGGER disk_full ON ${table}`,
+      );
+  }
+
   async close(): Promise<void> {
     await this.app.stop();
-    await this.db.query(`DROP SCHEMA ${this.place.schema} CASCADE`);
-    await this.db.end();
+    for (const pool of new Set([this.db, this.ledger])) {
+      await pool.query(`DROP SCHEMA ${this.place.schema} CASCADE`);
+      await pool.end();
+    }
   }
+}
+
+function poolOf(url: string, schema: string): Pool {
+  const pool = new Pool({ connectionString: url, max: 2, options: `-c search_path=${schema}` });
+  // Its server may be restarted.
+  pool.on('error', () => undefined);
+  return pool;
 }
 
 const LEASED = 'due_at > now() AND (eta IS NULL OR eta <= now())';
 
-/** `ledger`: each execution. `caused`: each row that was ever written to the outbox, of whatever transaction that committed. */
+/** Each execution, as it begins. */
+const LEDGER = `
+  CREATE TABLE ledger (n bigint GENERATED ALWAYS AS IDENTITY, task_id text NOT NULL, attempt integer NOT NULL, pid integer NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
+`;
+
+/** `caused`, `removed`: each row that was ever written to the outbox and taken out of it, of whatever transaction that committed. */
 const TABLES = `
-  CREATE TABLE ledger (n bigint GENERATED ALWAYS AS IDENTITY, task_id text NOT NULL, attempt integer NOT NULL, pid integer NOT NULL);
-  CREATE TABLE caused (task_id text NOT NULL, attempt integer NOT NULL);
-  CREATE FUNCTION note_cause() RETURNS trigger LANGUAGE plpgsql AS $$
+  CREATE TABLE caused (task_id text NOT NULL, attempt integer NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
+  CREATE TABLE removed (task_id text NOT NULL, attempt integer NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
+  CREATE FUNCTION note_row() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE
+      told record;
     BEGIN
-      EXECUTE format('INSERT INTO %I.caused VALUES ($1, $2)', TG_TABLE_SCHEMA)
-        USING NEW.task_id, coalesce(NEW.headers->>'attempt', NEW.headers->>'retries')::integer;
+      IF TG_OP = 'DELETE' THEN told := OLD; ELSE told := NEW; END IF;
+      EXECUTE format('INSERT INTO %I.%I VALUES ($1, $2)', TG_TABLE_SCHEMA, TG_ARGV[0])
+        USING told.task_id, coalesce(told.headers->>'attempt', told.headers->>'retries')::integer;
       RETURN NULL;
     END
   $$;
-  CREATE TRIGGER note_cause AFTER INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION note_cause();
+  CREATE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      RAISE EXCEPTION 'could not extend file "base/1/1": No space left on device' USING ERRCODE = 'disk_full';
+    END
+  $$;
+  CREATE TRIGGER note_cause AFTER INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION note_row('caused');
+  CREATE TRIGGER note_removal AFTER DELETE ON outbox FOR EACH ROW EXECUTE FUNCTION note_row('removed');
 `;

@@ -1,6 +1,8 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Lovage, Task, TaskContext } from 'lovage';
 import type { Pool } from 'pg';
 import type { Fuse } from './fuse.js';
+import { persist } from './persist.js';
 import { IGNORED } from './witness.js';
 
 /** What the tasks of this process run on; set before it consumes. */
@@ -95,16 +97,23 @@ export class Requeued {
 export class Parent {
   async run(n: number): Promise<string> {
     const { id } = await enter();
-    const child = await stage.app
-      .task(Plain)
-      .with({ id: childOf(id), track: true })
-      .delay(n);
+    const call = stage.app.task(Plain).with({ id: childOf(id), track: true });
+    const child = await persist(() => call.delay(n));
     return child.id;
   }
 }
 
 export function childOf(id: string): string {
   return `${id}.child`;
+}
+
+@Task({ name: 'fault.slow' })
+export class Slow {
+  async run(ms: number): Promise<number> {
+    await enter();
+    await pause(ms);
+    return ms;
+  }
 }
 
 /** Needs no database of its own; takes a little while. */
@@ -115,7 +124,7 @@ export class Idle {
   }
 }
 
-export const TASKS = [Plain, Again, Later, Ignored, Asks, Fails, Requeued, Parent, Idle] as const;
+export const TASKS = [Plain, Again, Later, Ignored, Asks, Fails, Requeued, Parent, Slow, Idle] as const;
 
 async function failFirst(failures: number): Promise<number> {
   const { retries } = await enter();

@@ -169,13 +169,15 @@ export class Caller {
   }
 }
 
-type Sent = Omit<Expected, 'kind'>;
+export type Sent = Omit<Expected, 'kind'>;
 
-function success(id: string): Sent {
+/** It runs once, and well. */
+export function success(id: string): Sent {
   return { id, states: ['SUCCESS'], retries: 0, attempt: 0, caused: [], runs: [0], requeue: false };
 }
 
-function upTo(retries: number) {
+/** It comes to its end after so many retries. */
+export function upTo(retries: number) {
   const caused = Array.from({ length: retries }, (_, index) => index + 1);
   return { attempt: retries, caused, runs: [0, ...caused] };
 }

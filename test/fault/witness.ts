@@ -22,6 +22,7 @@ export class Witness {
   /** Messages that the broker has confirmed. */
   readonly #sent = new Set<string>();
   readonly #rows = new Map<string, string>();
+  readonly #held = new Set<Delivery>();
   #delivered = 0;
   #acknowledged = 0;
   #mostHeld = 0;
@@ -37,15 +38,17 @@ export class Witness {
     return {
       delivered: this.#delivered,
       acknowledged: this.#acknowledged,
+      held: this.#held.size,
       mostHeld: this.#mostHeld,
       commits: this.#commits,
       resultsFailed: this.#resultsFailed,
     };
   }
 
-  delivered(count: number): void {
-    this.#delivered += count;
-    const held = this.#delivered - this.#acknowledged;
+  delivered(deliveries: readonly Delivery[]): void {
+    this.#delivered += deliveries.length;
+    for (const delivery of deliveries) this.#held.add(delivery);
+    const held = this.#held.size;
     this.#mostHeld = Math.max(this.#mostHeld, held);
     if (held > this.#prefetch) this.#say(`holds ${held} deliveries, more than its prefetch of ${this.#prefetch}`);
   }
@@ -67,8 +70,17 @@ export class Witness {
     for (let past = 0; past < attempt; past++) this.#ended.add(attemptKey(id, past));
   }
 
+  requeued(deliveries: readonly Delivery[]): void {
+    for (const delivery of deliveries) this.#held.delete(delivery);
+  }
+
+  /** What it held is the broker's again. */
+  lost(): void {
+    this.#held.clear();
+  }
+
   acknowledged(deliveries: readonly Delivery[]): void {
-    this.#acknowledged += deliveries.length;
+    for (const delivery of deliveries) if (this.#held.delete(delivery)) this.#acknowledged += 1;
     for (const { message } of deliveries) {
       const key = keyOf(message);
       const isFinished = this.#finished.has(message.correlationId ?? '');

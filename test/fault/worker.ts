@@ -1,7 +1,9 @@
 /** A worker that dies where it is told to. Waits, with all modules loaded, for an Assignment on standard input. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Lovage, Worker, createLogger, isLovageError } from 'lovage';
 import { Pool } from 'pg';
-import type { Assignment, WorkerOrder } from './assignment.js';
+import type { Assignment, Footprint, WorkerOrder } from './assignment.js';
 import { FaultyResults } from './faulty-results.js';
 import { FaultyTransport, Senders } from './faulty-transport.js';
 import { Fuse } from './fuse.js';
@@ -22,14 +24,20 @@ listen((document) => {
       });
     case 'numbers':
       return say({ kind: 'numbers', ...numbers(), rssMb: process.memoryUsage().rss / 2 ** 20 });
+    case 'footprint':
+      return say({ kind: 'footprint', ...footprint() });
     case 'stop':
       return void stop().then(() => process.exit(0), fail);
   }
 });
 
 async function start(assignment: Assignment): Promise<void> {
-  const { broker, results, schema, queue, concurrency, prefetch, plan } = assignment;
-  const drivers = new Lovage({ name: 'fault', broker, results: { url: results, schema } });
+  const { broker: url, results, schema, queue, concurrency, prefetch, plan, heartbeatMs } = assignment;
+  const drivers = new Lovage({
+    name: 'fault',
+    broker: { url, ...(heartbeatMs !== undefined && { heartbeat: heartbeatMs }) },
+    results: { url: results, schema },
+  });
   const backend = await drivers.resultBackend();
   if (backend === null) throw new TypeError('expected an app with results');
   const witness = new Witness(prefetch, (violation) => say({ kind: 'violation', violation }));
@@ -47,13 +55,13 @@ async function start(assignment: Assignment): Promise<void> {
     for (const { events } of [app, drivers]) events.on('warning', ({ message }) => console.error(process.pid, message));
   }
   // The ledger must outlive this process, not the database: no need to wait for the disk.
-  const ledger = assignment.ledger
-    ? new Pool({ connectionString: results, max: 3, options: `-c search_path=${schema} -c synchronous_commit=off` })
-    : null;
+  const session = `-c search_path=${schema} -c synchronous_commit=off`;
+  const ledger =
+    assignment.ledger === null ? null : new Pool({ connectionString: assignment.ledger, max: 3, options: session });
   setStage({ app, ledger, fuse: options.fuse });
   const logger = createLogger({ level: 'error', format: 'text', color: false });
   const worker = new Worker(app, { concurrency, prefetch, logger });
-  numbers = () => ({ ...witness.numbers, running: worker.running });
+  numbers = () => ({ ...witness.numbers, running: worker.running, consuming: worker.consuming });
   stop = async () => {
     await worker.stop();
     await app.stop();
@@ -63,6 +71,13 @@ async function start(assignment: Assignment): Promise<void> {
   };
   await worker.start();
   say({ kind: 'ready' });
+}
+
+function footprint(): Footprint {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  const { rss, heapUsed } = process.memoryUsage();
+  return { rssMb: rss / 2 ** 20, heapMb: heapUsed / 2 ** 20, handles: process.getActiveResourcesInfo().length };
 }
 
 function fail(error: unknown): void {

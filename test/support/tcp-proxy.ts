@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 
 /**
- * Stands between a client and a server on 127.0.0.1, to do to their connection what networks do: cut it, hold it, refuse it.
+ * Stands between a client and a server on 127.0.0.1, to do to their connection what networks do: cut it, hold it, slow it, refuse it.
  * Passes bytes through until told otherwise.
  */
 export class TcpProxy {
@@ -10,6 +11,8 @@ export class TcpProxy {
   readonly #target: URL;
   readonly #pairs = new Set<{ readonly client: Socket; readonly upstream: Socket }>();
   #holding = false;
+  #stalled = false;
+  #latencyMs = 0;
   #rewrite: (bytes: Buffer) => Buffer = (bytes) => bytes;
   #port = 0;
 
@@ -48,6 +51,7 @@ export class TcpProxy {
   /** Cuts all connections. */
   cut(): void {
     this.#holding = false;
+    this.#stalled = false;
     for (const { client, upstream } of this.#pairs) {
       client.destroy();
       upstream.destroy();
@@ -73,6 +77,25 @@ export class TcpProxy {
     for (const { upstream } of this.#pairs) upstream.resume();
   }
 
+  /** Passes nothing on from now on, in either direction; no connection is closed. Whoever connects meanwhile waits too. */
+  stall(): void {
+    this.#stalled = true;
+    for (const pair of this.#pairs) pauseBoth(pair);
+  }
+
+  resume(): void {
+    this.#stalled = false;
+    for (const { client, upstream } of this.#pairs) {
+      client.resume();
+      upstream.resume();
+    }
+  }
+
+  /** Passes everything on so many milliseconds later, in either direction; 0: at once. */
+  slow(latencyMs: number): void {
+    this.#latencyMs = latencyMs;
+  }
+
   /** Says this to all clients in the server's name. */
   inject(bytes: Buffer): void {
     for (const { client } of this.#pairs) client.write(bytes);
@@ -92,8 +115,10 @@ export class TcpProxy {
     const pair = { client, upstream };
     this.#pairs.add(pair);
     if (this.#holding) upstream.pause();
-    client.on('data', (bytes: Buffer) => upstream.write(this.#rewrite(bytes)));
-    upstream.on('data', (bytes: Buffer) => client.write(bytes));
+    if (this.#stalled) pauseBoth(pair);
+    const [up, down] = [new Direction(upstream), new Direction(client)];
+    client.on('data', (bytes: Buffer) => up.pass(this.#rewrite(bytes), this.#latencyMs));
+    upstream.on('data', (bytes: Buffer) => down.pass(bytes, this.#latencyMs));
     for (const [one, other] of [
       [client, upstream],
       [upstream, client],
@@ -104,5 +129,32 @@ export class TcpProxy {
         other.destroy();
       });
     }
+  }
+}
+
+function pauseBoth({ client, upstream }: { readonly client: Socket; readonly upstream: Socket }): void {
+  client.pause();
+  upstream.pause();
+}
+
+/** One direction of one connection: bytes stay in order, whatever the latency was when they came. */
+class Direction {
+  readonly #to: Socket;
+  #last: Promise<unknown> | null = null;
+
+  constructor(to: Socket) {
+    this.#to = to;
+  }
+
+  pass(bytes: Buffer, latencyMs: number): void {
+    if (this.#last === null && latencyMs === 0) {
+      this.#to.write(bytes);
+      return;
+    }
+    const turn = Promise.all([this.#last, pause(latencyMs)]).then(() => {
+      this.#to.write(bytes);
+      if (this.#last === turn) this.#last = null;
+    });
+    this.#last = turn;
   }
 }
