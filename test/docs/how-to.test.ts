@@ -13,6 +13,7 @@ const PAGES = [
   'relay',
   'deploy-on-kubernetes',
   'rate-limit',
+  'time-limits',
 ];
 const TSC = path.join(__dirname, '..', '..', 'node_modules', 'typescript', 'bin', 'tsc');
 

@@ -26,6 +26,8 @@ const EXIT_OF_ERROR = {
   LOVAGE_GET_INSIDE_TASK: 'usage',
   LOVAGE_TASK_FAILED: 'taskFailed',
   LOVAGE_TASK_REVOKED: 'taskFailed',
+  LOVAGE_SOFT_TIME_LIMIT: 'taskFailed',
+  LOVAGE_TIME_LIMIT: 'taskFailed',
   LOVAGE_RETRIES_EXHAUSTED: 'taskFailed',
   LOVAGE_TRANSACTION_REQUIRED: 'usage',
   LOVAGE_NO_CONTEXT: 'usage',

@@ -52,6 +52,7 @@ export * from './task/task-context.js';
 export * from './task/task-definition.js';
 export type { TaskLogger } from './task/task-logger.js';
 export * from './task/task-registry.js';
+export { type TimeLimits, timeLimitsFor } from './task/time-limits.js';
 export * from './transport/memory-transport.js';
 export { publishDeclared } from './transport/publish-declared.js';
 export { isQueueTable } from './transport/queue-table.js';

@@ -126,6 +126,11 @@ export class Execution implements ExecutionHost, Commitment {
     return this.#isInterruption && (this.#controller?.signal.aborted ?? false);
   }
 
+  /** It has ended, or was handed back, while its code still runs. */
+  get decided(): boolean {
+    return this.phase !== 'running';
+  }
+
   get completion(): Completion {
     return this.#completion as Completion;
   }

@@ -78,6 +78,7 @@ describe('an end that is decided without the task', () => {
     expect(pipeline.decide(running(), OUT_OF_TIME)).toBe(true);
     await Gated.running(2);
     expect([pipeline.running, pipeline.strays]).toEqual([1, 1]);
+    while (line.warnings.length === 0) await new Promise(setImmediate);
     expect(line.warnings).toMatchObject([{ message: expect.stringContaining('task gated[slow] has ended') as string }]);
     await expect(line.stateOf('slow')).resolves.toBe('FAILURE');
   });

@@ -2,6 +2,7 @@ import {
   isLovageError,
   mayFollow,
   queueSpec,
+  timeLimitsFor,
   type CommitResult,
   type Delivery,
   type EventBus,
@@ -30,6 +31,7 @@ import type { Clock } from './relay/clock.js';
 import type { FollowUps } from './relay/follow-ups.js';
 import { RateLimiter } from './rate-limiter.js';
 import { Retrier } from './retrier.js';
+import { runWithin } from './time-limits.js';
 
 export interface PipelineOptions {
   readonly worker: string;
@@ -177,7 +179,8 @@ export class Pipeline {
     if (execution.phase !== 'running') return false;
     this.#strays.add(execution);
     this.#end(execution, outcome);
-    if (!this.#pools.poolOf(execution).kill(execution)) this.#warnOfStray(execution);
+    // Code that heeds its signal ends in this turn of the event loop.
+    if (!this.#pools.poolOf(execution).kill(execution)) setImmediate(() => this.#warnOfStray(execution));
     this.#pools.release(execution);
     return true;
   }
@@ -268,11 +271,20 @@ export class Pipeline {
     execution.begin();
     if (settings.worker.trackStarted) execution.note('STARTED');
     if (events.has('task:started')) events.emit('task:started', { request });
-    return this.#pools.poolOf(execution).run(execution);
+    const pool = this.#pools.poolOf(execution);
+    const limits = timeLimitsFor(request.timeLimits, execution.definition?.timeLimits ?? null);
+    if (limits === null) return pool.run(execution);
+    return runWithin(limits, {
+      run: () => pool.run(execution),
+      abort: (reason) => execution.abort(reason),
+      decide: (outcome) => this.decide(execution, outcome),
+    });
   }
 
-  #warnOfStray({ request: { task, id } }: Execution): void {
-    const count = this.#strays.size === 1 ? '' : `, one of ${this.#strays.size}`;
+  #warnOfStray(execution: Execution): void {
+    if (!this.#strays.has(execution)) return;
+    const { task, id } = execution.request;
+    const count = this.#strays.size === 1 ? '' : `, one of ${this.#strays.size} such tasks`;
     const message = `task ${task}[${id}] has ended, but its code does not hear of it and goes on${count}: it holds memory and whatever it has open; let it heed TaskContext.signal`;
     this.#options.events.emit('warning', { message });
   }

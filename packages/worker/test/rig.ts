@@ -163,6 +163,7 @@ export function requestOf(task: string, envelope: Partial<TaskEnvelope> = {}): T
     republished: false,
     tracked: false,
     unique: null,
+    timeLimits: null,
     unknownSince: null,
     origin: 'test',
     headers: {},

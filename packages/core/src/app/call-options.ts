@@ -9,6 +9,7 @@ import { isReservedHeader } from '../message/task-codec.js';
 import { isName } from '../payload/name.js';
 import { type Duration, isDelay, parseDelay, parseDuration } from '../runtime/duration.js';
 import type { Runtime } from '../runtime/runtime.js';
+import { timeLimitProblem, timeLimitsProblem } from '../task/time-limits.js';
 
 /** What `with()` sets for the calls that follow. */
 export interface CallOptions {
@@ -39,6 +40,10 @@ export interface CallOptions {
   readonly track?: boolean | undefined;
   /** At most one task at a time for each key: a second call gives the first one's result, and is not sent. */
   readonly unique?: UniqueOptions | undefined;
+  /** How long one run may take until it is told to end, in place of the task's own limit; 1 ms to 24d. Python's workers heed it too. */
+  readonly softTimeLimit?: Duration | undefined;
+  /** How long one run may take until it ends FAILURE, in place of the task's own limit; 1 ms to 24d. Python's workers heed it too. */
+  readonly timeLimit?: Duration | undefined;
 }
 
 /** How a call is one of a kind. */
@@ -94,6 +99,8 @@ const CHECKS = {
   tx: clientProblem,
   track: (value: unknown) => (typeof value === 'boolean' ? null : 'true or false'),
   unique: uniqueProblem,
+  softTimeLimit: timeLimitProblem,
+  timeLimit: timeLimitProblem,
 } satisfies { readonly [K in keyof Required<CallOptions>]: OptionCheck };
 
 /** Checks what `with()` is given; throws LOVAGE_USAGE naming the option. */
@@ -102,6 +109,8 @@ export function checkCallOptions(options: CallOptions): void {
   if (options.countdown !== undefined && options.eta !== undefined) {
     throw new LovageError('LOVAGE_USAGE', 'with(): expected countdown or eta, got both: the one that is meant stays');
   }
+  const limits = timeLimitsProblem(options);
+  if (limits !== null) throw new LovageError('LOVAGE_USAGE', `with(): ${limits}`);
 }
 
 /** The instant after which a call made now is not to be run; null: none. */

@@ -114,6 +114,7 @@ export class InlineTransport implements Transport {
       maxResultSize: results !== null && keepsResult(request, definition) ? maxSize : null,
       canRetry: results !== null,
       interrupted: false,
+      decided: false,
       reportProgress: report,
     });
   }

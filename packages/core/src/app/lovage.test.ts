@@ -203,10 +203,12 @@ describe('with()', () => {
       'with(): expected expires to be a duration ≥ 0 such as \'5m\', or a valid Date before the year 9999, got "soon"',
     ],
     [{ expires: new Date(NaN) }, 'a valid Date'],
+    [{ timeLimit: 0 }, 'expected timeLimit to be a duration from 1 ms to 24d'],
+    [{ softTimeLimit: 2, timeLimit: 2 }, 'with(): expected softTimeLimit to be shorter than timeLimit'],
     [{ headers: { retries: 3 } }, "without the reserved header 'retries'"],
     [
       { count: 5 },
-      "with(): 'count' is not an option; the options are queue, priority, id, expires, headers, kwargs, shadow, countdown, eta, tx, track, unique",
+      "with(): 'count' is not an option; the options are queue, priority, id, expires, headers, kwargs, shadow, countdown, eta, tx, track, unique, softTimeLimit, timeLimit",
     ],
   ])('refuses %j', (options, message) => {
     expect(() => divide.with(options as object)).toThrow(message);

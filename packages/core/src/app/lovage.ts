@@ -197,7 +197,7 @@ export class Lovage {
 
   /**
    * Runs a task that ended FAILURE once more, under its id, with the arguments that its record holds: the record is PENDING again, `attempt` one higher and `retries` 0, and
-   * the end that it had is in its history. The call's own headers, priority and expiry are not kept. A relay sends it: a worker's, or `lovage relay`.
+   * the end that it had is in its history. The call's own headers, priority, expiry and time limits are not kept. A relay sends it: a worker's, or `lovage relay`.
    *
    * @throws LOVAGE_USAGE unless the record is a FAILURE that holds its arguments; LOVAGE_RESULTS_NOT_CONFIGURED.
    */

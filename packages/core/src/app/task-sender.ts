@@ -8,6 +8,7 @@ import { AsyncResult, type AsyncResultSource } from '../results/async-result.js'
 import { REQUEUE } from '../state/task-state.js';
 import { TaskContext } from '../task/task-context.js';
 import type { TaskDefinition } from '../task/task-definition.js';
+import { timeLimitsOf } from '../task/time-limits.js';
 import { publishDeclared } from '../transport/publish-declared.js';
 import { type CallOptions, expiryOf, needsOutbox, uniqueClaimOf } from './call-options.js';
 import { TaskEnqueuer } from './task-enqueuer.js';
@@ -144,6 +145,7 @@ export class TaskSender {
       priority: options.priority ?? null,
       shadow: options.shadow ?? null,
       ignoreResult: target.definition?.ignoreResult === true ? true : null,
+      timeLimits: timeLimitsOf(options),
       replyTo: this.#host.replyTo(),
       // An id that the caller chose may have been sent before: the worker looks it up (rule 3).
       republished: options.id !== undefined,

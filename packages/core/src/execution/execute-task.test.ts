@@ -24,6 +24,7 @@ const request: TaskRequest = {
   republished: false,
   unique: null,
   tracked: false,
+  timeLimits: null,
   unknownSince: null,
   origin: 'test',
   headers: {},
@@ -41,6 +42,7 @@ const host: ExecutionHost = {
   maxResultSize: 1_000,
   canRetry: true,
   interrupted: false,
+  decided: false,
   reportProgress: () => undefined,
 };
 
@@ -145,6 +147,8 @@ describe('a policy', () => {
     expect((await run(Flaky, { args: ['x'] }, { canRetry: false })).kind).toBe('failure');
     heard.length = 0;
     expect((await run(Flaky, { args: ['x'] }, { interrupted: true })).kind).toBe('failure');
+    expect(heard).toEqual([]);
+    await run(Flaky, { args: ['x'] }, { decided: true });
     expect(heard).toEqual([]);
   });
 });

@@ -21,6 +21,8 @@ export interface ExecutionHost extends TaskContextHost {
   readonly maxResultSize: number | null;
   /** The task was told to stop and has heard it: a failure now says nothing about the task, which will run again elsewhere. */
   readonly interrupted: boolean;
+  /** Its end has been decided without it: what becomes of it now is of no interest to anybody. */
+  readonly decided: boolean;
 }
 
 /** The instance that runs a task: its class's, or what the resolver made of that. */
@@ -45,11 +47,12 @@ export async function executeTask(
     });
     isPermanent = true;
     const resultJson = host.maxResultSize === null ? null : encodeResult(definition, result, host.maxResultSize);
-    if ((instance as Instance | null)?.onSuccess !== undefined) await observe(instance, 'onSuccess', [result]);
+    if ((instance as Instance | null)?.onSuccess !== undefined && !host.decided)
+      await observe(instance, 'onSuccess', [result]);
     return { kind: 'success', resultJson };
   } catch (thrown) {
     const { outcome, error } = failureOf(thrown);
-    if (host.interrupted) return outcome;
+    if (host.interrupted || host.decided) return outcome;
     if (outcome.kind === 'failure') await observe(instance, 'onFailure', [error]);
     else await observe(instance, 'onRetry', [error, { retries: request.retries + 1, delayMs: outcome.delayMs }]);
     return outcome;

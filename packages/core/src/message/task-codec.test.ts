@@ -1,6 +1,6 @@
 import { isLovageError } from '../errors/lovage-error.js';
 import { uniqueKey } from '../outbox/unique-key.js';
-import type { Headers, Message } from './message.js';
+import type { Headers, HeaderValue, Message } from './message.js';
 import { decodeTask, encodeTask, resend, taskIdOf } from './task-codec.js';
 import type { TaskEnvelope } from './task-request.js';
 
@@ -18,6 +18,7 @@ const envelope: TaskEnvelope = {
   priority: null,
   shadow: null,
   ignoreResult: null,
+  timeLimits: null,
   replyTo: null,
   republished: false,
   unique: null,
@@ -123,6 +124,8 @@ describe('encodeTask', () => {
       tracked: true,
       unknownSince: new Date(1_800_000_000_123),
     },
+    { timeLimits: { softMs: 1_500, hardMs: 20_000 } },
+    { timeLimits: { softMs: null, hardMs: 1 } },
     { parentId: 'p', rootId: 'r', groupId: 'g', replyTo: 'c', ignoreResult: true },
     { headers: { 'x-my': 'v', tenant: 7, list: [1, 'a', null], table: { a: true } } },
     { id: 'ünï-\ud83d\ude00', task: 'münze.\ud83d\ude00' },
@@ -168,6 +171,7 @@ describe('decodeTask', () => {
       priority: 5,
       shadow: 'alias',
       ignoreResult: false,
+      timeLimits: { softMs: 20_000, hardMs: 30_000 },
       replyTo: '04b932ec-031d-340c-9314-0d6596408c12',
       republished: false,
       unique: null,
@@ -197,6 +201,18 @@ describe('decodeTask', () => {
       new Date('2026-11-22T06:20:27Z'),
     );
     expect(decodeTask(withHeaders({ retries: 4 }))).toMatchObject({ retries: 4, attempt: 4 });
+  });
+
+  it.each<[HeaderValue, TaskEnvelope['timeLimits']]>([
+    [[null, null], null],
+    [[30, 0], { softMs: null, hardMs: 30_000 }],
+    [[null, 0.0015], { softMs: 2, hardMs: null }],
+    [[1e9, -1], { softMs: null, hardMs: 24 * 24 * 3_600_000 }],
+    [['30', 5], { softMs: 5_000, hardMs: null }],
+    [30, null],
+    [[], null],
+  ])('reads the time limits %j', (timelimit, limits) => {
+    expect(decodeTask(withHeaders({ timelimit })).timeLimits).toEqual(limits);
   });
 
   it("keeps the broker's own headers out of the caller's", () => {

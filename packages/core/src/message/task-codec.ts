@@ -5,6 +5,7 @@ import { isoText, parseIsoDate } from '../payload/iso-date.js';
 import { NAME_LENGTH, isName } from '../payload/name.js';
 import { parseJson } from '../payload/parse-json.js';
 import { sanitizeText } from '../payload/storable.js';
+import { LONGEST_TIME_LIMIT_MS, type TimeLimits } from '../task/time-limits.js';
 import type { Headers, HeaderValue, Message } from './message.js';
 import type { TaskEnvelope, TaskRequest } from './task-request.js';
 
@@ -93,6 +94,7 @@ export function encodeTask(envelope: TaskEnvelope, argsJson: string, kwargsJson:
   if (envelope.eta !== null) headers['eta'] = isoText(envelope.eta);
   if (envelope.expires !== null) headers['expires'] = isoText(envelope.expires);
   if (envelope.ignoreResult !== null) headers['ignore_result'] = envelope.ignoreResult;
+  if (envelope.timeLimits !== null) headers['timelimit'] = timeLimitHeader(envelope.timeLimits);
   if (envelope.attempt !== envelope.retries) headers['attempt'] = envelope.attempt;
   if (envelope.republished) headers['republished'] = true;
   if (envelope.unique !== null) headers['unique'] = uniqueHeader(envelope.unique);
@@ -136,6 +138,7 @@ export function decodeTask(message: Message): TaskRequest {
     priority: message.priority,
     shadow: optionalText(headers['shadow']),
     ignoreResult: typeof headers['ignore_result'] === 'boolean' ? headers['ignore_result'] : null,
+    timeLimits: timeLimits(headers['timelimit']),
     replyTo: message.replyTo,
     republished: headers['republished'] === true,
     unique: parseUniqueHeader(headers['unique']),
@@ -239,6 +242,24 @@ function instant(value: unknown, what: string): Date | null {
   const date = typeof value === 'string' ? parseIsoDate(value) : null;
   if (date === null) throw refuse(expected(what, 'an ISO 8601 instant', value));
   return date;
+}
+
+/** Celery's order and unit: hard before soft, in seconds. */
+function timeLimitHeader({ softMs, hardMs }: TimeLimits): HeaderValue {
+  return [hardMs, softMs].map((ms) => (ms === null ? null : ms / 1000));
+}
+
+/** What cannot be read is no limit: the task is worth more. */
+function timeLimits(value: unknown): TimeLimits | null {
+  if (!Array.isArray(value)) return null;
+  const [hardMs, softMs] = [millis(value[0]), millis(value[1])];
+  return hardMs === null && softMs === null ? null : { softMs, hardMs };
+}
+
+// Celery reads 0 as no limit.
+function millis(seconds: unknown): number | null {
+  if (typeof seconds !== 'number' || !(seconds > 0)) return null;
+  return Math.min(Math.ceil(seconds * 1000), LONGEST_TIME_LIMIT_MS);
 }
 
 function optionalText(value: unknown): string | null {

@@ -1,4 +1,5 @@
 import type { UniqueClaim } from '../outbox/outbox.js';
+import type { TimeLimits } from '../task/time-limits.js';
 import type { Headers } from './message.js';
 
 /** One call of a task without its arguments: what protocol 2's headers and properties carry, in our names. Immutable. */
@@ -26,6 +27,8 @@ export interface TaskEnvelope {
   readonly shadow: string | null;
   /** null: as the task's own option says. */
   readonly ignoreResult: boolean | null;
+  /** The call's own limits; null: as the task's own options say. */
+  readonly timeLimits: TimeLimits | null;
   /** Where the caller listens for the end (rule 9); null: it does not. */
   readonly replyTo: string | null;
   /** A relay, a publisher or a caller may have sent this id before: its record is read before it runs (rule 3). */

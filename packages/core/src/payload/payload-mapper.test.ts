@@ -57,6 +57,7 @@ function definition(options: Partial<TaskDefinition> = {}): TaskDefinition {
     resultType: null,
     retry: null,
     startIntervalMs: null,
+    timeLimits: null,
     ...options,
   };
 }

@@ -1,5 +1,7 @@
 import type { RateLimit } from './rate-limit.js';
+import type { Duration } from '../runtime/duration.js';
 import type { RetryOptions, RetryPolicy } from './retry-policy.js';
+import type { TimeLimits } from './time-limits.js';
 
 /** A class whose instances run a task. */
 export type TaskClass<Args extends readonly never[] = readonly never[], Result = unknown> = abstract new (
@@ -26,6 +28,10 @@ export interface TaskOptions {
   readonly retry?: RetryOptions;
   /** How often one worker process starts it, such as '10/s': evenly spaced, however many wait. Unset: as often as there are slots. */
   readonly rateLimit?: RateLimit;
+  /** How long one run may take until its signal aborts (LOVAGE_SOFT_TIME_LIMIT), 1 ms to 24d: it may clean up, and what it throws then is its failure. Default: no limit. */
+  readonly softTimeLimit?: Duration;
+  /** How long one run may take until it ends FAILURE (LOVAGE_TIME_LIMIT) whatever it does, 1 ms to 24d. Neither retried nor told to `onFailure`. Default: no limit. */
+  readonly timeLimit?: Duration;
 }
 
 /**
@@ -84,4 +90,6 @@ export interface TaskDefinition {
   readonly retry: RetryPolicy | null;
   /** The least time between two starts in one process, in milliseconds; null: none. */
   readonly startIntervalMs: number | null;
+  /** null: it may take as long as it does. */
+  readonly timeLimits: TimeLimits | null;
 }

@@ -66,9 +66,17 @@ describe('@Task', () => {
   it.each([
     [
       { nam: 'x' },
-      "@Task of class Bad: 'nam' is not an option (did you mean 'name'?); the options are name, queue, ignoreResult, params, retry, rateLimit",
+      "@Task of class Bad: 'nam' is not an option (did you mean 'name'?); the options are name, queue, ignoreResult, params, retry, rateLimit, softTimeLimit, timeLimit",
     ],
     [{ name: 'a b' }, '@Task of class Bad: expected name to be 1 to 255 characters without white space, got "a b"'],
+    [
+      { timeLimit: 'soon' },
+      '@Task of class Bad: expected timeLimit to be a duration from 1 ms to 24d, such as \'30s\', got "soon"',
+    ],
+    [
+      { softTimeLimit: '1m', timeLimit: '60s' },
+      '@Task of class Bad: expected softTimeLimit to be shorter than timeLimit: a task needs time to heed it',
+    ],
     [{ ignoreResult: 1 }, '@Task of class Bad: expected ignoreResult to be true or false, got 1'],
     [
       { rateLimit: '10' },

@@ -7,6 +7,7 @@ import { rateLimitProblem, startIntervalOf } from './rate-limit.js';
 import { retryPolicyOf, retryProblem } from './retry-policy.js';
 import { resultTypeOf } from './returns.js';
 import type { TaskClass, TaskDefinition, TaskOptions } from './task-definition.js';
+import { timeLimitProblem, timeLimitsOf, timeLimitsProblem } from './time-limits.js';
 
 /** Under Symbol.for, so that two copies of the package see each other's tasks. */
 const TASK_OPTIONS = Symbol.for('lovage.task.options');
@@ -20,6 +21,8 @@ const CHECKS = {
   params: (value) => (isParams(value) ? null : "the distinct names of run's parameters, such as ['x', 'y']"),
   retry: retryProblem,
   rateLimit: rateLimitProblem,
+  softTimeLimit: timeLimitProblem,
+  timeLimit: timeLimitProblem,
 } satisfies { readonly [K in keyof Required<TaskOptions>]: OptionCheck };
 
 /**
@@ -39,6 +42,8 @@ export function Task(options: TaskOptions = {}): <C extends TaskClass>(target: C
   return (target) => {
     const where = `@Task of class ${target.name || '(anonymous)'}`;
     checkOptions(options, where, { checks: CHECKS, code: 'LOVAGE_TASK_DEFINITION' });
+    const limits = timeLimitsProblem(options);
+    if (limits !== null) throw invalid(`${where}: ${limits}`);
     if (typeof (target.prototype as { run?: unknown }).run !== 'function') {
       throw invalid(`${where}: expected the class to have a method run(…), the task's work`);
     }
@@ -64,6 +69,7 @@ export function taskDefinitionOf(value: unknown): TaskDefinition | null {
       params: options.params ?? null,
       retry: options.retry === undefined ? null : retryPolicyOf(options.retry),
       startIntervalMs: options.rateLimit === undefined ? null : startIntervalOf(options.rateLimit),
+      timeLimits: timeLimitsOf(options),
       argTypes: argTypesOf(taskClass),
       resultType: resultTypeOf(taskClass),
     });
