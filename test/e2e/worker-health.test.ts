@@ -56,7 +56,7 @@ it('tells a probe whether the worker consumes, through an outage of the broker t
 
 it('is answered while the worker still waits for its broker', async () => {
   await link.refuse();
-  const waiting = new LovageProcess(['worker', '--health-port', '0'], options());
+  const waiting = new LovageProcess(['worker', '--health-port', '0', '--health-host', '127.0.0.1'], options());
   await waiting.says('Serving /livez');
   const port = /Serving \/livez and \/readyz on port (\d+)/.exec(waiting.stderr)?.[1];
   const statusOf = async (probe: string): Promise<number> => (await fetch(`http://localhost:${port}${probe}`)).status;
