@@ -5,6 +5,7 @@ import {
   type Outbox,
   type OutboxCall,
   type OutboxClaim,
+  type OutboxMessage,
   type RecordState,
   type ResultBackend,
   type ResultBackendCapabilities,
@@ -136,6 +137,14 @@ class FaultyOutbox implements Outbox {
       witness.row(rowId, message);
     }
     return claim;
+  }
+
+  park(row: OutboxMessage): Promise<void> {
+    return this.#inner.park(row);
+  }
+
+  renew(rowIds: readonly string[], inMs: number): Promise<readonly string[]> {
+    return this.#inner.renew(rowIds, inMs);
   }
 
   async remove(rowIds: readonly string[]): Promise<void> {

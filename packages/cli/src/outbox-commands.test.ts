@@ -44,7 +44,9 @@ async function store(record: Pick<RecordWrite, 'id' | 'state'> & Partial<RecordW
   const plain = { task: 'math.divide', queue: 'lovage', attempt: 0, retries: 0, argsJson: '[1,0]', kwargsJson: '{}' };
   const empty = { resultJson: null, error: null, progressJson: null, worker: null, parentId: null, groupId: null };
   const full = { ...plain, ...empty, rootId: record.id, runtimeMs: null, due: null, ...record };
-  expect(await results.commit([{ record: full, replyTo: null, followUps: [], uniqueKey: null }])).toEqual(['applied']);
+  expect(
+    await results.commit([{ record: full, replyTo: null, followUps: [], uniqueKey: null, parkedRow: null }]),
+  ).toEqual(['applied']);
 }
 
 const ERROR = { type: 'RangeError', message: 'division by zero', stack: null };

@@ -160,7 +160,7 @@ export function recordWrite(fields: Partial<RecordWrite> = {}): RecordWrite {
 
 /** A completion of that record alone, unless told otherwise. */
 export function completion(record: RecordWrite, fields: Partial<Omit<Completion, 'record'>> = {}): Completion {
-  return { record, replyTo: null, followUps: [], uniqueKey: null, ...fields };
+  return { record, replyTo: null, followUps: [], uniqueKey: null, parkedRow: null, ...fields };
 }
 
 /** Resolves once the condition holds; rejects after ten seconds. */

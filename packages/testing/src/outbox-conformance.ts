@@ -4,6 +4,7 @@ import {
   type Completion,
   type HeaderValue,
   type Message,
+  OUTBOX_LEASE_MS,
   type Outbox,
   type OutboxCall,
   type OutboxMessage,
@@ -252,6 +253,7 @@ export function describeOutbox(stores: () => OutboxStores, promise: (title: stri
     const writers: Readonly<Record<string, (row: OutboxMessage) => Promise<unknown>>> = {
       commit: (row) => backend.commit([completion(recordWrite(), { followUps: [row] })]),
       enqueue: (row) => outbox.enqueue([{ ...row, record: null, unique: null }]),
+      park: (row) => outbox.park(row),
       requeue: async (row) => {
         const record = recordWrite({ id: row.taskId, state: 'FAILURE' });
         await commit(backend, record);
@@ -272,6 +274,99 @@ export function describeOutbox(stores: () => OutboxStores, promise: (title: stri
         ).toBe(true);
       });
     }
+  });
+
+  describe('a parked row', () => {
+    const ids = (rows: readonly OutboxMessage[]): readonly string[] => rows.map(({ rowId }) => rowId).sort();
+
+    promise("is nobody else's until its lease is over, and then anybody's, as it was", async () => {
+      const row = rowOf({ due: { inMs: OUTBOX_LEASE_MS } });
+      await outbox.park(row);
+      for (const one of [outbox, peerOutbox]) {
+        expect((await one.claim(10)).messages).toEqual([]);
+        expect(await one.scheduled({})).toEqual([]);
+        expect(await one.scheduled({ ids: [row.taskId] })).toEqual([]);
+        expect(await one.cancel([row.taskId])).toEqual([]);
+      }
+      await expireLeases();
+      expect(sorted((await peerOutbox.claim(10)).messages)).toEqual(sorted([row]));
+    });
+
+    promise('leaves the record of its task alone', async () => {
+      const record = recordWrite({ state: 'STARTED' });
+      await commit(backend, record);
+      await outbox.park(rowOf({ taskId: record.id, due: { inMs: HOUR_MS } }));
+      await outbox.park(rowOf({ due: { inMs: HOUR_MS } }));
+      expect(await peer.find({})).toHaveLength(1);
+      expect(await only(peer, record.id)).toMatchObject({ state: 'STARTED', scheduledAt: null });
+    });
+
+    promise('is due when it was last said to be', async () => {
+      const [twice, renewed] = [rowOf({ due: { inMs: HOUR_MS } }), rowOf({ due: { inMs: HOUR_MS } })];
+      for (const row of [twice, renewed, { ...twice, due: { inMs: 2 * HOUR_MS } }]) await outbox.park(row);
+      expectNear((await peerOutbox.claim(10)).nextDueMs, HOUR_MS);
+      expect(await outbox.renew([renewed.rowId], 3 * HOUR_MS)).toEqual([renewed.rowId]);
+      expectNear((await peerOutbox.claim(10)).nextDueMs, 2 * HOUR_MS);
+      expect(await peerOutbox.renew([renewed.rowId, twice.rowId], 0)).toHaveLength(2);
+      expect(ids((await outbox.claim(10)).messages)).toEqual(ids([twice, renewed]));
+    });
+
+    promise('is renewed where it is still there', async () => {
+      const [kept, gone] = [rowOf({ due: { inMs: HOUR_MS } }), rowOf({ due: { inMs: HOUR_MS } })];
+      for (const row of [kept, gone]) await outbox.park(row);
+      await peerOutbox.remove([gone.rowId]);
+      expect(await outbox.renew([newId(), gone.rowId, kept.rowId], HOUR_MS)).toEqual([kept.rowId]);
+      expect(await outbox.renew([], HOUR_MS)).toEqual([]);
+      await outbox.renew([kept.rowId], 0);
+      expect(ids((await outbox.claim(10)).messages)).toEqual([kept.rowId]);
+    });
+
+    promise("goes with its task's commit, whether that applies or not, and with no other", async () => {
+      const rows = Array.from({ length: 6 }, () => rowOf({ due: NOW }));
+      for (const row of rows) await outbox.park(row);
+      const ended = recordWrite();
+      await commit(peer, ended);
+      const [plain, retried, late, refused, on] = rows.map(({ rowId, taskId }) => ({
+        parkedRow: rowId,
+        record: recordWrite({ id: taskId }),
+      })) as [Parked, Parked, Parked, Parked, Parked, Parked];
+      const again = retryOf(retried.record.id, 0, { inMs: HOUR_MS });
+      const results = await backend.commit([
+        completion(plain.record, { parkedRow: plain.parkedRow }),
+        { ...again, parkedRow: retried.parkedRow },
+        completion(ended, { parkedRow: late.parkedRow }),
+        completion({ ...refused.record, resultJson: NUL }, { parkedRow: refused.parkedRow }),
+        completion({ ...on.record, state: 'STARTED' }),
+      ]);
+      expect(results.map(codeOf)).toEqual([
+        'applied',
+        'applied',
+        'superseded',
+        'LOVAGE_RESULT_NOT_STORABLE',
+        'applied',
+      ]);
+      expect(ids((await outbox.claim(10)).messages)).toEqual(ids(rows.slice(3)));
+      expect(await outbox.scheduled({})).toHaveLength(1);
+    });
+
+    promise('is none where the message cannot be stored', async () => {
+      const taskId = newId();
+      const row = rowOf({ taskId, message: messageOf(taskId, { note: 'a\0b' }) });
+      expect(codeOf(await outbox.park(row).catch((error: unknown) => error))).toBe('LOVAGE_RESULT_NOT_STORABLE');
+      expect((await peerOutbox.claim(10)).messages).toEqual([]);
+    });
+
+    promise('is told to those who watch when it is handed back', async () => {
+      const row = rowOf({ due: { inMs: HOUR_MS } });
+      await outbox.park(row);
+      let wakes = 0;
+      const watch = peerOutbox.watch(() => (wakes += 1));
+      await eventually(async () => {
+        await outbox.renew([row.rowId], 0);
+        return wakes > 0;
+      }, true);
+      await watch.stop();
+    });
   });
 
   describe('remove', () => {
@@ -824,6 +919,45 @@ export function describeOutbox(stores: () => OutboxStores, promise: (title: stri
     }
 
     const COMMITTER = ['before it commits', 'before it publishes', 'before it removes', 'at its end'];
+    /** Its delivery is settled by the acknowledgement; until then the broker has the message. */
+    async function* parking(one: ResultBackend, end: Completion, run: ParkedRun): Steps {
+      await outboxOf(one).park(run.row);
+      yield;
+      run.isAcknowledged = true;
+      yield;
+      await outboxOf(one).renew([run.row.rowId], OUTBOX_LEASE_MS);
+      yield;
+      await one.commit([{ ...end, parkedRow: run.row.rowId }]);
+      yield;
+    }
+
+    const PARKER = ['before it parks', 'before it acknowledges', 'before it renews', 'before it commits', 'at its end'];
+
+    for (const [parked, stop] of PARKER.entries()) {
+      promise(`a worker stops ${stop} of a long task, and a relay anywhere: it ends once`, async () => {
+        for (const [relayed, relayStop] of RELAY.entries()) {
+          const id = newId();
+          const [end, copy] = [retryOf(id, 0, null), retryOf(id, 0, null)];
+          const run: ParkedRun = { row: rowOf({ taskId: id, due: { inMs: OUTBOX_LEASE_MS } }), isAcknowledged: false };
+          const published: string[] = [];
+          await advance(parking(backend, end, run), parked);
+          await expireLeases();
+          await advance(relaying(outbox, published), relayed);
+          await expireLeases();
+          await advance(relaying(peerOutbox, published), Infinity);
+          const hasEnded = parked === 4;
+          const isDelivered = !run.isAcknowledged || published.includes(run.row.rowId);
+          expect([relayStop, hasEnded || isDelivered]).toEqual([relayStop, true]);
+          expect([relayStop, published.includes(run.row.rowId)]).toEqual([relayStop, parked > 0 && !hasEnded]);
+          if (isDelivered) expect(await peer.commit([copy])).toEqual([hasEnded ? 'superseded' : 'applied']);
+          await expireLeases();
+          await advance(relaying(peerOutbox, published), Infinity);
+          const caused = new Set(published.filter((rowId) => rowId !== run.row.rowId));
+          expect([relayStop, caused]).toEqual([relayStop, new Set(rowIdsOf((hasEnded ? end : copy).followUps))]);
+        }
+      });
+    }
+
     const CALLER = ['before it writes', 'before it publishes', 'before it removes', 'at its end'];
     const RELAY = ['before it claims', 'before it publishes', 'before it removes', 'at its second claim'];
 
@@ -869,6 +1003,14 @@ export function describeOutbox(stores: () => OutboxStores, promise: (title: stri
       });
     }
   });
+}
+
+type Parked = Pick<Completion, 'record' | 'parkedRow'>;
+
+/** A task that is parked, as far as it has come. */
+interface ParkedRun {
+  readonly row: OutboxMessage;
+  isAcknowledged: boolean;
 }
 
 /** A process that can be left at any step. */

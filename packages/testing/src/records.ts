@@ -43,7 +43,7 @@ export function recordWrite(fields: Partial<RecordWrite> = {}): RecordWrite {
 
 /** A completion that causes nothing, unless told otherwise. */
 export function completion(record: RecordWrite, fields: Partial<Completion> = {}): Completion {
-  return { record, replyTo: null, followUps: [], uniqueKey: null, ...fields };
+  return { record, replyTo: null, followUps: [], uniqueKey: null, parkedRow: null, ...fields };
 }
 
 export async function commit(

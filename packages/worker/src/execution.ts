@@ -176,6 +176,7 @@ export class Execution implements ExecutionHost, Commitment {
       runtimeMs: this.runtimeMs,
       uuid: () => this.runtime.uuid(),
       sends: this.#context.sends,
+      parkedRow: null,
     });
     this.phase = 'committing';
     return this.#context.stores && leavesRecord(this.request, this.definition, outcome);

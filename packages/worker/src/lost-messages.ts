@@ -71,7 +71,12 @@ export class LostMessages {
     const { events, runtime, worker, maxSize, committer } = this.#options;
     const draft = draftOf(request, { worker, maxSize, message });
     const commitment = {
-      completion: completionOf(draft, outcome, { runtimeMs: null, uuid: () => runtime.uuid(), sends: true }),
+      completion: completionOf(draft, outcome, {
+        runtimeMs: null,
+        uuid: () => runtime.uuid(),
+        sends: true,
+        parkedRow: null,
+      }),
       settled: (result: unknown) => {
         if (result === 'applied') announce(events, request, commitment.completion);
         else if (isLovageError(result))

@@ -3,6 +3,7 @@ import type {
   Outbox,
   OutboxCall,
   OutboxClaim,
+  OutboxMessage,
   OutboxWatch,
   ScheduledFilter,
   ScheduledTask,
@@ -14,9 +15,12 @@ export class FragileOutbox implements Outbox {
   readonly claims: OutboxClaim[] = [];
   readonly limits: number[] = [];
   readonly removed: string[] = [];
+  readonly parked: OutboxMessage[] = [];
+  readonly renewed: { readonly rowIds: readonly string[]; readonly inMs: number; readonly kept: readonly string[] }[] =
+    [];
   readonly released: UniqueHold[] = [];
   /** Called before each step; what it throws is the step's error. */
-  before: (step: 'claim' | 'remove' | 'release') => void | Promise<void> = () => undefined;
+  before: (step: 'claim' | 'park' | 'renew' | 'remove' | 'release') => void | Promise<void> = () => undefined;
   /** Called with what a claim has found, before the relay hears of it. */
   claimed: (claim: OutboxClaim) => void | Promise<void> = () => undefined;
   #watching = 0;
@@ -48,6 +52,21 @@ export class FragileOutbox implements Outbox {
     this.#changed();
     await this.claimed(claim);
     return claim;
+  }
+
+  async park(row: OutboxMessage): Promise<void> {
+    await this.before('park');
+    await this.#inner.park(row);
+    this.parked.push(row);
+    this.#changed();
+  }
+
+  async renew(rowIds: readonly string[], inMs: number): Promise<readonly string[]> {
+    await this.before('renew');
+    const kept = await this.#inner.renew(rowIds, inMs);
+    this.renewed.push({ rowIds, inMs, kept });
+    this.#changed();
+    return kept;
   }
 
   async remove(rowIds: readonly string[]): Promise<void> {

@@ -90,6 +90,7 @@ export class InlineTransport implements Transport {
       runtimeMs: runtimeMs(),
       uuid: () => runtime.uuid(),
       sends: true,
+      parkedRow: null,
     });
     // What is to be sent is sent from here: nothing relays what an outbox holds.
     const [result] = await results.commit([{ ...completion, followUps: [] }]);

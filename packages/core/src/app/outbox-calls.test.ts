@@ -272,6 +272,7 @@ describe('requeue', () => {
         replyTo: null,
         followUps: [],
         uniqueKey: null,
+        parkedRow: null,
       },
     ]);
     const again = await app.requeue(id);

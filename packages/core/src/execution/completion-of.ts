@@ -42,6 +42,8 @@ export interface EndOptions {
   readonly uuid: () => string;
   /** What is due at once is sent right after the commit, by whoever commits; false: it is delivered from where it is written (`isQueueTable`). */
   readonly sends: boolean;
+  /** The row that the message was parked in; null: none. */
+  readonly parkedRow: string | null;
 }
 
 /** To be taken before the task runs: it may change its arguments. */
@@ -75,6 +77,7 @@ export function completionOf(draft: CompletionDraft, outcome: Outcome, options: 
     replyTo: draft.replyTo,
     followUps: NONE,
     uniqueKey: draft.uniqueKey,
+    parkedRow: options.parkedRow,
   };
 }
 
@@ -104,6 +107,7 @@ function againOf(draft: CompletionDraft, outcome: AgainOutcome, options: EndOpti
     replyTo: draft.replyTo,
     followUps: [{ rowId: options.uuid(), taskId, task, message, due: isNow ? null : due }],
     uniqueKey: draft.uniqueKey,
+    parkedRow: options.parkedRow,
   };
 }
 
@@ -128,6 +132,7 @@ export function noteOf(
     replyTo: null,
     followUps: NONE,
     uniqueKey: null,
+    parkedRow: null,
   };
 }
 

@@ -113,6 +113,23 @@ export class MemoryOutbox implements Outbox {
     };
   }
 
+  async park(row: OutboxMessage): Promise<void> {
+    const refused = notStorable(null, [row]);
+    if (refused !== null) throw refused;
+    const now = this.#runtime.now();
+    const dueAt = this.#dueAt(row.due) ?? now + OUTBOX_LEASE_MS;
+    const parked = this.#store.rows.get(row.rowId) ?? { message: row, eta: null, createdAt: now, dueAt };
+    parked.dueAt = dueAt;
+    this.#store.rows.set(row.rowId, parked);
+  }
+
+  async renew(rowIds: readonly string[], inMs: number): Promise<readonly string[]> {
+    const kept = rowIds.filter((rowId) => this.#store.rows.has(rowId));
+    for (const rowId of kept) (this.#store.rows.get(rowId) as OutboxRow).dueAt = this.#runtime.now() + inMs;
+    if (kept.length > 0 && inMs < SOON_MS) this.#tellWatchers();
+    return kept;
+  }
+
   async remove(rowIds: readonly string[]): Promise<void> {
     for (const rowId of rowIds) this.#store.rows.delete(rowId);
   }
@@ -202,7 +219,11 @@ export class MemoryOutbox implements Outbox {
       dueAt: dueAt ?? now + OUTBOX_LEASE_MS,
       createdAt: now,
     });
-    if (dueAt !== null && dueAt < now + SOON_MS) for (const wake of [...this.#store.watchers]) wake();
+    if (dueAt !== null && dueAt < now + SOON_MS) this.#tellWatchers();
+  }
+
+  #tellWatchers(): void {
+    for (const wake of [...this.#store.watchers]) wake();
   }
 
   #dueAt(due: DueTime | null): number | null {

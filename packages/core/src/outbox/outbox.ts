@@ -106,6 +106,20 @@ export interface Outbox {
   /** Leases rows that are due, at most `limit`, those due longest first: nobody else gets them for OUTBOX_LEASE_MS. */
   claim(limit: number): Promise<OutboxClaim>;
 
+  /**
+   * Keeps the message of a task that runs, whose delivery can then be acknowledged: a row that a relay sends when `due` has come, unless it was renewed or removed before. Never
+   * one that is scheduled. A row that is there already is only renewed.
+   *
+   * @throws LOVAGE_RESULT_NOT_STORABLE, LOVAGE_RESULTS_UNAVAILABLE.
+   */
+  park(row: OutboxMessage): Promise<void>;
+
+  /**
+   * Makes parked rows due in so many milliseconds; 0: now, which is told to those who watch. Resolves with those that are still there: the others were sent by a relay, or are
+   * being taken by one, or their tasks have ended. Never waits for a lock.
+   */
+  renew(rowIds: readonly string[], inMs: number): Promise<readonly string[]>;
+
   /** Deletes rows whose messages the broker has taken. A row that is not there is passed over. */
   remove(rowIds: readonly string[]): Promise<void>;
 

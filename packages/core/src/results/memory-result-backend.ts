@@ -142,6 +142,7 @@ export class MemoryResultBackend implements ResultBackend {
     const { record, followUps } = completion;
     const refused = notStorable(record, followUps);
     if (refused !== null) return refused;
+    if (completion.parkedRow !== null) void this.#outbox.remove([completion.parkedRow]);
     if (!this.#write(record)) return 'superseded';
     this.#outbox.caused(completion);
     if (isFinalState(record.state)) this.#wake(record.id);

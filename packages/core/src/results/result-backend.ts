@@ -14,6 +14,8 @@ export interface Completion {
   readonly followUps: readonly OutboxMessage[];
   /** The unique key that this task holds; a final record frees it (scope `finished`: from then on its time runs). null: none. */
   readonly uniqueKey: string | null;
+  /** The row of the outbox that the task's message was parked in (`Outbox.park`): deleted by the commit, whether the record applies or not. null: none. */
+  readonly parkedRow: string | null;
 }
 
 /**

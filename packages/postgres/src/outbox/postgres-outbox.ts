@@ -3,6 +3,7 @@ import {
   type Outbox,
   type OutboxCall,
   type OutboxClaim,
+  type OutboxMessage,
   type OutboxWatch,
   type Runtime,
   type ScheduledFilter,
@@ -15,7 +16,7 @@ import type { Database, Run } from '../database/database.js';
 import { isStorableId } from '../records/storable-id.js';
 import { assertStorable, enqueueCalls, isOneStatement } from './enqueue-calls.js';
 import { outboxMessageOf, scheduledTaskOf } from './outbox-row.js';
-import { HOLD, type OutboxStatements, enqueueValues } from './statements.js';
+import { HOLD, type OutboxStatements, SENDING, enqueueValues } from './statements.js';
 import { inUserTransaction } from './user-transaction.js';
 
 export interface PostgresOutboxOptions {
@@ -78,6 +79,18 @@ export class PostgresOutbox implements Outbox {
       nextDueMs: next === null ? null : Math.max(0, Number(next)),
       now: Number(rows[0]?.['now']),
     };
+  }
+
+  async park(row: OutboxMessage): Promise<void> {
+    const { database, statements } = this.#options;
+    assertStorable([{ ...row, record: null, unique: null }]);
+    await database.run(statements.park, columnsOf(SENDING, [{ cause: null, message: row }]));
+  }
+
+  async renew(rowIds: readonly string[], inMs: number): Promise<readonly string[]> {
+    const { database, statements, channel } = this.#options;
+    if (rowIds.length === 0) return [];
+    return (await database.run(statements.renew, [rowIds, inMs, channel])).map(({ id }) => id ?? '');
   }
 
   async remove(rowIds: readonly string[]): Promise<void> {

@@ -7,6 +7,7 @@ import {
   type UniqueHold,
 } from '@lovage/core';
 import { escapeIdentifier } from 'pg';
+import { arrayLiteral } from '../database/array-literal.js';
 import { type Columns, columnsOf, rowsOf } from '../database/columns.js';
 import { type Statement, preparedStatement, statement } from '../database/statement.js';
 import { bodyOf, propertiesOf } from './outbox-row.js';
@@ -15,7 +16,7 @@ import { DUE_TIME, FINAL_STATES, WAITING_WRITE, insertWaiting, taskResults } fro
 
 /** Every statement on outbox and unique_keys. All that they return is text. */
 export interface OutboxStatements {
-  /** `WAITING_WRITE`, `SENDING`, `HOLD`. Returns the id of each record that it applied to. */
+  /** `WAITING_WRITE`, `SENDING`, `HOLD`, the ids of parked rows. Returns the id of each record that it applied to. */
   readonly commit: Statement;
   /** `WAITING_WRITE`, `SENDING`, the channel. Returns the id of each row of the outbox. */
   readonly enqueue: Statement;
@@ -23,6 +24,10 @@ export interface OutboxStatements {
   readonly requeue: Statement;
   /** $1 limit. At least one row, of `now` and `next` alone if nothing is due. */
   readonly claim: Statement;
+  /** `SENDING`. */
+  readonly park: Statement;
+  /** $1 ids of rows, $2 milliseconds, $3 the channel. Returns the id of each row. */
+  readonly renew: Statement;
   /** $1 ids of rows. */
   readonly remove: Statement;
   /** $1 task, $2 queue, null: any; $3 limit. */
@@ -86,6 +91,7 @@ export const CLAIM: Columns<UniqueCall> = [
 
 const AFTER_RECORDS = WAITING_WRITE.length + 1;
 const AFTER_MESSAGES = AFTER_RECORDS + SENDING.length;
+const AFTER_HOLDS = AFTER_MESSAGES + HOLD.length;
 
 const LEASE = `interval '${OUTBOX_LEASE_MS} milliseconds'`;
 /** Whoever listens polls as often. */
@@ -113,8 +119,10 @@ export function outboxStatements(schema: string): OutboxStatements {
     WHERE cause IS NULL OR cause IN (SELECT id FROM applied)) AS caused`;
 
   /** Wakes who watches, when the transaction commits; and only where there is something to do. */
+  const woken = (channel: number): string =>
+    `CASE WHEN due_at < clock_timestamp() + ${SOON} THEN pg_notify($${channel}::text, queue)::text END AS woken`;
   const SENT_AND_WOKEN = `
-SELECT id::text AS id, CASE WHEN due_at < clock_timestamp() + ${SOON} THEN pg_notify($${AFTER_MESSAGES}::text, queue)::text END AS woken
+SELECT id::text AS id, ${woken(AFTER_MESSAGES)}
 FROM sent`;
 
   /** What becomes of the keys in the CTE `held`, whose tasks have ended. */
@@ -149,7 +157,8 @@ held AS (
   SELECT stored.key, stored.scope FROM ${rowsOf(HOLD, AFTER_MESSAGES, 'hold')}
   JOIN applied ON applied.id = hold.task_id AND applied.state IN (${FINAL_STATES})
   JOIN ${keys} AS stored ON stored.key = hold.key AND stored.task_id = hold.task_id
-  ${LOCKED}),${FREED}
+  ${LOCKED}),${FREED},
+unparked AS (DELETE FROM ${outbox} WHERE id = ANY ($${AFTER_HOLDS}::text::uuid[]))
 SELECT id FROM applied`),
 
     enqueue: preparedStatement(`
@@ -193,6 +202,22 @@ SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now,
   leased.*
 FROM (SELECT) AS always LEFT JOIN (leased JOIN due USING (id)) ON true
 ORDER BY due.due_at`),
+
+    // No eta: it does not wait for a time that anybody asked for. Counts as delivered: it was.
+    park: preparedStatement(`
+INSERT INTO ${outbox} (id, task_id, task, queue, due_at, headers, properties, body, created_at, priority, deliveries)
+SELECT row_id, task_id, task, queue, COALESCE(${DUE_TIME}, clock_timestamp() + ${LEASE}), headers::jsonb, properties::jsonb, body,
+  clock_timestamp(), ${priorityIn(schema)}, 1
+FROM ${rowsOf(SENDING, 1, 'message')}
+ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at`),
+
+    // What somebody has locked is as good as taken.
+    renew: preparedStatement(`
+WITH renewed AS (
+  UPDATE ${outbox} SET due_at = clock_timestamp() + $2::float8 * interval '1 millisecond'
+  WHERE id = ANY (ARRAY(SELECT id FROM ${outbox} WHERE id = ANY ($1::uuid[]) FOR UPDATE SKIP LOCKED))
+  RETURNING id, queue, due_at)
+SELECT id::text AS id, ${woken(3)} FROM renewed`),
 
     remove: preparedStatement(`DELETE FROM ${outbox} WHERE id = ANY ($1::uuid[])`),
 
@@ -278,7 +303,8 @@ export function commitValues(completions: readonly Completion[]): readonly strin
     uniqueKey === null ? [] : [{ key: uniqueKey, taskId: record.id }],
   );
   const records = completions.map(({ record }) => record);
-  return [...columnsOf(WAITING_WRITE, records), ...columnsOf(SENDING, messages), ...columnsOf(HOLD, holds)];
+  const parked = arrayLiteral(completions.flatMap(({ parkedRow }) => parkedRow ?? []));
+  return [...columnsOf(WAITING_WRITE, records), ...columnsOf(SENDING, messages), ...columnsOf(HOLD, holds), parked];
 }
 
 /** The parameters of `enqueue` and `requeue`. */

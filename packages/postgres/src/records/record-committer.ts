@@ -84,8 +84,8 @@ export class RecordCommitter {
 }
 
 /** Most do not, and need the lesser statement. */
-function causesMore({ record, followUps, uniqueKey }: Completion): boolean {
-  return followUps.length > 0 || uniqueKey !== null || record.due !== null;
+function causesMore({ record, followUps, uniqueKey, parkedRow }: Completion): boolean {
+  return followUps.length > 0 || uniqueKey !== null || record.due !== null || parkedRow !== null;
 }
 
 /** What could not even be sent: a row too large for one statement, or an id that would come back as another. */
