@@ -1,9 +1,11 @@
 /// <reference types="jest" />
+import { createSecretKey } from 'node:crypto';
 import {
   type Consumer,
   type Delivery,
   type LovageError,
   type Message,
+  MessageSigner,
   type QueueDepth,
   type QueueInspector,
   type QueueSpec,
@@ -191,6 +193,16 @@ export function describeTransport(
         expect(structuredClone(sent)).toEqual(before);
         const [delivery] = await (await consume(transport, queue)).until(1);
         expect(plain(delivery)).toEqual({ ...plain({ message: before }), redelivered: false });
+      });
+
+      test('carries a message so that its signature holds', async () => {
+        const queue = await declared();
+        const keys = { test: createSecretKey(Buffer.alloc(32, 7)) };
+        const signer = new MessageSigner({ keys, signWith: 'test', required: true });
+        const headers = { ...HEADERS, zero: -0, integer: 2 ** 31, fraction: 0.1, tiny: 5e-324 };
+        await publish(signer.sign(message(queue, { headers, replyTo: 'listener-1', contentType: 'application/json' })));
+        const [delivery] = await (await consume(transport, queue)).until(1);
+        expect(signer.refusalOf(delivery?.message as Message)).toBeNull();
       });
 
       test('carries a message that has no properties and no body', async () => {

@@ -4,6 +4,7 @@ import {
   encodeError,
   taskIdOf,
   type Message,
+  type MessageRules,
   type Outcome,
   type TaskDefinition,
   type TaskRegistry,
@@ -24,6 +25,7 @@ export type Decision =
 
 export interface AdmissionOptions {
   readonly tasks: TaskRegistry;
+  readonly rules: MessageRules;
   /** Milliseconds since 1970, by the database's clock (rule 8). */
   readonly now: number;
   /** How long a task that no worker knows is postponed (rule 12), in milliseconds; null: there is no outbox to keep what comes too early. */
@@ -33,9 +35,9 @@ export interface AdmissionOptions {
 const SHORTEST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 60_000;
 
-/** Turns away what must not run: unreadable, expired, too early, of an unknown task. Total: never throws. */
-export function admit(message: Message, { tasks, now, unknownTaskGraceMs }: AdmissionOptions): Decision {
-  const request = readTask(message);
+/** Turns away what must not run: not to be trusted, unreadable, expired, too early, of an unknown task. Total: never throws. */
+export function admit(message: Message, { tasks, rules, now, unknownTaskGraceMs }: AdmissionOptions): Decision {
+  const request = readTask(message, rules);
   if (typeof request === 'string') return { kind: 'dead', id: taskIdOf(message), reason: request };
   const definition = tasks.get(request.task) ?? null;
   const { id } = request;
@@ -59,10 +61,10 @@ export function hasExpired({ expires }: TaskRequest, now: number): boolean {
   return expires !== null && expires.getTime() <= now;
 }
 
-/** The task of a message, or why it cannot be read. */
-export function readTask(message: Message): TaskRequest | string {
+/** The task of a message, or why it cannot be read, or must not be. */
+export function readTask(message: Message, rules: MessageRules): TaskRequest | string {
   try {
-    return decodeTask(message);
+    return decodeTask(message, rules);
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

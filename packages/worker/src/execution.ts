@@ -9,6 +9,7 @@ import {
   type CompletionDraft,
   type Delivery,
   type ExecutionHost,
+  type MessageSigner,
   type Outcome,
   type Runtime,
   type TaskDefinition,
@@ -27,6 +28,8 @@ export interface ExecutionContext {
   readonly resolver: TaskResolver;
   readonly runtime: Runtime;
   readonly maxSize: number;
+  /** Signs what is sent once more; null: messages are not signed. */
+  readonly signer: MessageSigner | null;
   /** false: the app has no results. */
   readonly stores: boolean;
   /** What is to be sent later, or with a commit, can be kept. */
@@ -177,6 +180,7 @@ export class Execution implements ExecutionHost, Commitment {
       uuid: () => this.runtime.uuid(),
       sends: this.#context.sends,
       parkedRow: null,
+      signer: this.#context.signer,
     });
     this.phase = 'committing';
     return this.#context.stores && leavesRecord(this.request, this.definition, outcome);

@@ -8,6 +8,7 @@ import {
   type Delivery,
   type EventSink,
   type Message,
+  type MessageRules,
   type Outcome,
   type Runtime,
   type TaskRegistry,
@@ -21,6 +22,7 @@ import type { Held, Intake } from './intake.js';
 
 export interface LostMessagesOptions {
   readonly tasks: TaskRegistry;
+  readonly rules: MessageRules;
   /** null: nothing is stored. */
   readonly committer: Committer | null;
   readonly deadLetters: DeadLetters;
@@ -53,10 +55,10 @@ export class LostMessages {
 
   #take(held: Held): void {
     const { queue } = held.intake;
-    const { committer, tasks, deadLetters } = this.#options;
+    const { committer, tasks, rules, deadLetters } = this.#options;
     const message = { ...held.delivery.message, queue };
     const lost = lossOf(message);
-    const request = readTask(message);
+    const request = readTask(message, rules);
     if (typeof request === 'string')
       return deadLetters.push({ held, id: null, reason: `${reasonText(lost)}; and it cannot be read: ${request}` });
     const letter = { held, id: request.id, reason: reasonText(lost) };
@@ -71,11 +73,13 @@ export class LostMessages {
     const { events, runtime, worker, maxSize, committer } = this.#options;
     const draft = draftOf(request, { worker, maxSize, message });
     const commitment = {
+      // Its end: nothing of it is sent again, or signed.
       completion: completionOf(draft, outcome, {
         runtimeMs: null,
         uuid: () => runtime.uuid(),
         sends: true,
         parkedRow: null,
+        signer: null,
       }),
       settled: (result: unknown) => {
         if (result === 'applied') announce(events, request, commitment.completion);

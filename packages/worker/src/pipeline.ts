@@ -1,11 +1,13 @@
 import {
   isLovageError,
   mayFollow,
+  messageRules,
   queueSpec,
   timeLimitsFor,
   type CommitResult,
   type Delivery,
   type EventBus,
+  type MessageRules,
   type Outcome,
   type ResultBackend,
   type Runtime,
@@ -61,6 +63,7 @@ export interface PipelineOptions {
 export class Pipeline {
   readonly #options: PipelineOptions;
   readonly #context: ExecutionContext;
+  readonly #rules: MessageRules;
   readonly #executions = new Executions();
   readonly #pools: Pools;
   readonly #lookUps: LookUps | null;
@@ -75,6 +78,7 @@ export class Pipeline {
 
   constructor(options: PipelineOptions) {
     this.#options = options;
+    this.#rules = messageRules(options.settings);
     const { results, runtime, events, worker, transport, settings } = options;
     const retrier = (what: string) => new Retrier({ what, events, runtime, signal: this.#closing.signal });
     this.#pools = new Pools(options.pool, (execution) => void this.#run(execution));
@@ -117,6 +121,7 @@ export class Pipeline {
       runtime,
       resolver: options.resolver,
       maxSize: settings.results?.maxSize ?? Infinity,
+      signer: this.#rules.signer,
       stores: results !== null,
       canRetry: options.followUps !== null,
       sends: options.sends,
@@ -208,6 +213,7 @@ export class Pipeline {
     const { tasks, clock, followUps, settings, events } = this.#options;
     const decision = admit(held.delivery.message, {
       tasks,
+      rules: this.#rules,
       now: clock.now(),
       unknownTaskGraceMs: followUps === null ? null : settings.worker.unknownTaskGraceMs,
     });

@@ -2,6 +2,7 @@ import {
   LovageError,
   isQueueTable,
   lostQueueOf,
+  messageRules,
   queueSpec,
   resultsNotConfigured,
   type AppConnections,
@@ -127,6 +128,7 @@ export class Worker {
     const info = workerInfoOf(loaded, this.#options);
     this.#shutdownTimeoutMs = resolveLimits(this.#options, settings).shutdownTimeoutMs;
     this.#name = info.name;
+    messageRules(settings).signer?.assertCanSign('a worker signs what it sends again (a retry, a postponed task)');
     await this.#assertCanRetry(loaded);
     const connections = await this.#connect(loaded);
     await connections.transport.declare(info.queues.map((queue) => queueSpec(settings, queue)));
@@ -182,6 +184,7 @@ export class Worker {
     const { committer, deadLetters } = pipeline;
     const lost = new LostMessages({
       tasks,
+      rules: messageRules(settings),
       committer,
       deadLetters,
       events,

@@ -3,6 +3,7 @@ import { completionOf, draftOf, failureOf, keepsResult, leavesRecord, noteOf } f
 import { executeTask, type TaskResolver } from '../execution/execute-task.js';
 import type { Outcome } from '../execution/outcome.js';
 import type { Message } from '../message/message.js';
+import type { MessageRules } from '../message/message-rules.js';
 import { decodeTask } from '../message/task-codec.js';
 import type { TaskRequest } from '../message/task-request.js';
 import type { ResultBackend } from '../results/result-backend.js';
@@ -15,6 +16,7 @@ export interface InlineHost {
   readonly runtime: Runtime;
   readonly resolver: TaskResolver;
   readonly maxSize: number;
+  readonly rules: MessageRules;
   find(task: string): TaskDefinition | undefined;
   /** null for an app without results. */
   results(): Promise<ResultBackend | null>;
@@ -53,7 +55,7 @@ export class InlineTransport implements Transport {
 
   async #run(message: Message): Promise<LovageError | null> {
     try {
-      const request = decodeTask(message);
+      const request = decodeTask(message, this.#host.rules);
       const definition = this.#host.find(request.task);
       if (definition === undefined) {
         return new LovageError(
@@ -73,7 +75,7 @@ export class InlineTransport implements Transport {
   /** One run of a task. Resolves with the message that is to be run next, if it is to be retried. */
   async #attempt(message: Message, request: TaskRequest, definition: TaskDefinition): Promise<Message | null> {
     const results = await this.#host.results();
-    const { runtime, maxSize } = this.#host;
+    const { runtime, maxSize, rules } = this.#host;
     const draft = draftOf(request, { worker: 'inline', maxSize, message });
     const startedAt = runtime.monotonic();
     const runtimeMs = (): number => runtime.monotonic() - startedAt;
@@ -91,6 +93,7 @@ export class InlineTransport implements Transport {
       uuid: () => runtime.uuid(),
       sends: true,
       parkedRow: null,
+      signer: rules.signer,
     });
     // What is to be sent is sent from here: nothing relays what an outbox holds.
     const [result] = await results.commit([{ ...completion, followUps: [] }]);

@@ -7,6 +7,7 @@ import type { Settings } from '../config/settings.js';
 import { LovageError } from '../errors/lovage-error.js';
 import { EventBus } from '../events/event-bus.js';
 import { type TaskResolver, newInstance } from '../execution/execute-task.js';
+import { messageRules } from '../message/message-rules.js';
 import type { Outbox } from '../outbox/outbox.js';
 import { ScheduledTasks } from '../outbox/scheduled-tasks.js';
 import type { AsyncResult } from '../results/async-result.js';
@@ -343,6 +344,7 @@ export class Lovage {
       runtime: this.runtime,
       resolver: this.resolver,
       maxSize: settings.results?.maxSize ?? Infinity,
+      rules: messageRules(settings),
       find: (task) => this.#tasks.get(task) ?? this.#known.get(task),
       results: () => this.connectResults(),
     };
@@ -384,6 +386,7 @@ function routingOf(settings: Settings): Routing {
     route: createRouter(settings),
     queueSpec: (queue) => queueSpec(settings, queue),
     maxSize: settings.results?.maxSize ?? Infinity,
+    rules: messageRules(settings),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { EventBus } from '../events/event-bus.js';
+import type { MessageRules } from '../message/message-rules.js';
 import type { Outbox } from '../outbox/outbox.js';
 import type { ResultBackend } from '../results/result-backend.js';
 import type { Runtime } from '../runtime/runtime.js';
@@ -19,6 +20,8 @@ export interface Routing {
   readonly queueSpec: (queue: string) => QueueSpec;
   /** The largest arguments that are stored, in bytes of JSON. */
   readonly maxSize: number;
+  /** What its messages must be like. */
+  readonly rules: MessageRules;
 }
 
 /** What the app gives those who send its calls. */

@@ -1,7 +1,7 @@
 import { LovageError } from '../errors/lovage-error.js';
 import { draftOf, leavesRecord, pendingOf } from '../execution/completion-of.js';
 import type { Message } from '../message/message.js';
-import { unsendableReason } from '../message/sendable.js';
+import { headersProblem } from '../message/sendable.js';
 import { decodeTask } from '../message/task-codec.js';
 import type { Outbox, OutboxCall } from '../outbox/outbox.js';
 import { publishDeclared } from '../transport/publish-declared.js';
@@ -37,7 +37,7 @@ export class TaskEnqueuer {
     // One key, one task: of many calls in one go the first stands for all.
     const distinct = unique === null ? messages : messages.slice(0, 1);
     const calls = distinct.map((message): OutboxCall => {
-      const reason = unsendableReason(message);
+      const reason = headersProblem(message);
       if (reason !== null)
         throw new LovageError('LOVAGE_PAYLOAD', `the call of ${target.name} cannot be sent: ${reason}`);
       const request = decodeTask(message);

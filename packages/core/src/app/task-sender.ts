@@ -1,7 +1,10 @@
 import { hostname } from 'node:os';
 import { LovageError, isLovageError } from '../errors/lovage-error.js';
 import { draftOf, pendingOf } from '../execution/completion-of.js';
+import { bodyProblem } from '../message/sendable.js';
 import { decodeTask, encodeTask } from '../message/task-codec.js';
+import type { Message } from '../message/message.js';
+import type { MessageRules } from '../message/message-rules.js';
 import type { TaskEnvelope } from '../message/task-request.js';
 import { encodeArgs, encodeKwargs } from '../payload/payload-mapper.js';
 import { AsyncResult, type AsyncResultSource } from '../results/async-result.js';
@@ -41,12 +44,12 @@ export class TaskSender {
     const kwargsJson = options.kwargs === undefined ? '{}' : encodeKwargs(options.kwargs);
     // Awaited only until they are there: each turn of the microtask queue is a twentieth of what a delay() costs.
     const routing = this.#host.routing();
-    const { route, queueSpec } = routing instanceof Promise ? await routing : routing;
+    const { route, queueSpec, rules } = routing instanceof Promise ? await routing : routing;
     const queue = options.queue ?? route(target.name, definition?.queue ?? null);
     const common = this.#common({ name: target.name, definition }, options, queue);
     const ids = calls.map(() => options.id ?? this.#host.runtime.uuid());
     const messages = ids.map((id, index) =>
-      encodeTask({ ...common, id, rootId: common.rootId ?? id }, argsJson[index] ?? '[]', kwargsJson),
+      sealed(encodeTask({ ...common, id, rootId: common.rootId ?? id }, argsJson[index] ?? '[]', kwargsJson), rules),
     );
     if (needsOutbox(options)) {
       const stands = await this.#enqueuer.enqueue({ name: target.name, definition }, options, messages);
@@ -87,7 +90,7 @@ export class TaskSender {
     const definition = this.#host.find(task) ?? null;
     const attempt = record.attempt + 1;
     const common = this.#common({ name: task, definition }, {}, queue);
-    const message = encodeTask(
+    const unsealed = encodeTask(
       {
         ...common,
         id,
@@ -101,6 +104,7 @@ export class TaskSender {
       argsJson,
       kwargsJson,
     );
+    const message = sealed(unsealed, (await this.#host.routing()).rules);
     const outbox = await this.#host.outbox({ started: true });
     if (outbox === null) throw notRequeuable(id, 'this app runs its tasks inline (app.testing)');
     const draft = draftOf(decodeTask(message), { worker: null, maxSize: Infinity, message });
@@ -156,6 +160,16 @@ export class TaskSender {
       headers: options.headers ?? {},
     };
   }
+}
+
+/** The message as it is sent. Throws LOVAGE_PAYLOAD if it is too large; LOVAGE_CONFIG if it cannot be signed. */
+function sealed(message: Message, { maxSize, signer }: MessageRules): Message {
+  const problem = bodyProblem(message, maxSize);
+  if (problem === null) return signer === null ? message : signer.sign(message);
+  throw new LovageError(
+    'LOVAGE_PAYLOAD',
+    `the call of ${message.headers['task'] as string} cannot be sent: ${problem}`,
+  );
 }
 
 function notRequeuable(id: string, why: string): LovageError {

@@ -4,6 +4,7 @@ import * as type from './config-type.js';
 import type { ConfigType } from './config-type.js';
 import { url, urls } from './config-url.js';
 import { queues, routes } from './queue-types.js';
+import { contentTypes, keyId, signingKeys } from './security-types.js';
 
 /** One key of the configuration. */
 export interface ConfigKey<T = unknown> {
@@ -63,6 +64,8 @@ function record<T>(keyType: ConfigType<T>, options: KeyOptions): ConfigKey<T> {
 const timer = type.duration({ min: '1ms' });
 /** AMQP's own limit of a consumer's prefetch. */
 const UINT16 = 65_535;
+/** RabbitMQ's own limit of what it can be told to take. */
+const LARGEST_MESSAGE = 512 * 2 ** 20;
 /** Above it PostgreSQL cannot build the jsonb value. */
 const LARGEST_JSONB = 250_000_000;
 
@@ -168,6 +171,24 @@ export const CONFIG_KEYS = {
   routes: record(routes, {
     celery: 'task_routes',
     doc: 'Task name or glob → queue. An exact name comes first, then the first glob that matches.',
+  }),
+
+  acceptContent: key(contentTypes, 'application/json', {
+    celery: 'accept_content',
+    doc: 'Content types of messages that workers read, each of JSON. A message of another goes to `<queue>.dead`.',
+  }),
+  maxMessageSize: key(type.integer({ min: 1024, max: LARGEST_MESSAGE }), 16 * 2 ** 20, {
+    doc: 'The largest body of a message, in bytes: a larger one is an error at the caller, and goes to `<queue>.dead` where it arrives. RabbitMQ 4 takes as much unless told otherwise.',
+  }),
+  'signing.keys': record(signingKeys, {
+    celery: 'security_key',
+    doc: 'What messages are signed with, by the id of the key: see [Secure an app](../how-to/secure.md). Never shown.',
+  }),
+  'signing.signWith': optional(keyId, {
+    doc: 'The id of the key that this process signs with. Unset: the only one that can.',
+  }),
+  'signing.required': key(type.boolean, true, {
+    doc: 'false: a message without a signature is read too, while signing is being introduced. One whose signature does not hold never is.',
   }),
 
   'worker.concurrency': key(type.integer({ min: 1, max: UINT16 }), 100, {

@@ -27,6 +27,9 @@ describe('defaults', () => {
       defaultQueue: 'lovage',
       queues: {},
       routes: {},
+      acceptContent: ['application/json'],
+      maxMessageSize: 16_777_216,
+      signing: null,
       broker: {
         urls: [],
         transport: null,
@@ -405,7 +408,7 @@ describe('bad values', () => {
 
   test('groups must be objects', () => {
     expect(problem(() => env({ LOVAGE_WORKER: '8' }))).toBe(
-      'the environment: expected LOVAGE_WORKER to be an object of settings, got "8"',
+      'the environment: expected LOVAGE_WORKER to be an object of settings, got a text',
     );
   });
 });

@@ -1,4 +1,4 @@
-import { LovageError, expected } from '../errors/lovage-error.js';
+import { LovageError, expected, show } from '../errors/lovage-error.js';
 import {
   CONFIG_GROUPS,
   CONFIG_KEYS,
@@ -11,6 +11,7 @@ import {
 } from './config-keys.js';
 import { hasMethods, isRecord } from './config-type.js';
 import { nearest } from './nearest.js';
+import { signingSettings } from './signing-settings.js';
 import type { Settings, TlsSettings } from './settings.js';
 
 /** What one source of configuration sets, checked. */
@@ -52,7 +53,7 @@ export function readLayer(source: object, options: ReadLayerOptions): ConfigLaye
   return { origin: options.origin, values };
 }
 
-/** Puts layers together, the later ones over the earlier: every key present, defaults where nobody set one. Immutable. */
+/** Puts layers together, the later ones over the earlier: every key present, defaults where nobody set one. Immutable. Throws LOVAGE_CONFIG for keys of which none can be the one that signs. */
 export function resolveSettings(layers: readonly ConfigLayer[]): Settings {
   const values = new Map<ConfigPath, unknown>();
   for (const layer of layers) {
@@ -86,6 +87,13 @@ export function resolveSettings(layers: readonly ConfigLayer[]): Settings {
     defaultQueue: get('defaultQueue'),
     queues: get('queues'),
     routes: get('routes'),
+    acceptContent: get('acceptContent'),
+    maxMessageSize: get('maxMessageSize'),
+    signing: signingSettings({
+      keys: get('signing.keys'),
+      signWith: get('signing.signWith'),
+      required: get('signing.required'),
+    }),
     broker: Object.freeze({
       urls: brokerUrls,
       transport: get('broker.transport'),
@@ -158,7 +166,9 @@ function groupEntries({ group, value, what }: Place, problems: string[]): readon
   const path = shorthandOf(group, value);
   if (path !== null) return [{ path, value, what }];
   if (!isRecord(value)) {
-    problems.push(expected(what === '' ? 'the configuration' : what, 'an object of settings', value));
+    // A text may be a secret that stands in the wrong key.
+    const got = typeof value === 'string' ? 'a text' : show(value);
+    problems.push(`expected ${what === '' ? 'the configuration' : what} to be an object of settings, got ${got}`);
     return [];
   }
   return Object.entries(value).flatMap(([name, item]): readonly Entry[] => {

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { ResultBackend } from '../results/result-backend.js';
 import type { Duration } from '../runtime/duration.js';
 import type { Transport } from '../transport/transport.js';
@@ -19,6 +20,12 @@ export interface LovageOptions {
   readonly queues?: Readonly<Record<string, QueueConfig>>;
   /** Task name or glob (`billing.*`) → queue. An exact name comes first, then the first glob that matches. */
   readonly routes?: Readonly<Record<string, string>>;
+  /** Content types of messages that workers read; each must be JSON's. Default ['application/json'], which must be among them. */
+  readonly acceptContent?: string | readonly string[];
+  /** The largest body of a message that is sent or read, in bytes. Default 16,777,216. */
+  readonly maxMessageSize?: number;
+  /** Keys that messages are signed with. Default: messages are not signed. */
+  readonly signing?: SigningConfig;
   readonly worker?: WorkerConfig;
 }
 
@@ -77,6 +84,16 @@ export interface TlsConfig {
   readonly keyFile?: string | null;
   /** The name that the server's certificate must bear, if not the host's. */
   readonly serverName?: string | null;
+}
+
+/** How messages are signed and verified. No key is ever shown in a log or an error. */
+export interface SigningConfig {
+  /** By id (at most 31 letters, digits, '_', '.' and '-', beginning with a letter or digit): a secret text of at least 32 bytes (HMAC-SHA256), or an Ed25519 key: private, or public where it only verifies. */
+  readonly keys?: Readonly<Record<string, string | KeyObject>>;
+  /** The id of the key that this process signs with. Default: the only one that can. */
+  readonly signWith?: string | null;
+  /** false: a message without a signature is read too, while signing is being introduced. Default true. */
+  readonly required?: boolean;
 }
 
 export interface QueueConfig {

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { ResultBackend } from '../results/result-backend.js';
 import type { Transport } from '../transport/transport.js';
 
@@ -11,10 +12,26 @@ export interface Settings {
   readonly queues: Readonly<Record<string, QueueSettings>>;
   /** Task name or glob (`billing.*`) → queue; the first that matches wins. */
   readonly routes: Readonly<Record<string, string>>;
+  /** Content types of messages that are read, in lower case; each is JSON's. */
+  readonly acceptContent: readonly string[];
+  /** The largest body of a message that is sent or read, in bytes. */
+  readonly maxMessageSize: number;
+  /** null: messages are not signed. */
+  readonly signing: SigningSettings | null;
   readonly broker: BrokerSettings;
   /** null: nothing is stored. */
   readonly results: ResultsSettings | null;
   readonly worker: WorkerSettings;
+}
+
+/** The keys are objects that show nothing of themselves, wherever they are printed. */
+export interface SigningSettings {
+  /** What signatures may be made with, by the key's id: secrets (HMAC-SHA256) and Ed25519 keys. */
+  readonly keys: Readonly<Record<string, KeyObject>>;
+  /** The id of the key that this process signs with; null: it can only verify. */
+  readonly signWith: string | null;
+  /** false: a message without a signature is read too. */
+  readonly required: boolean;
 }
 
 export interface QueueSettings {

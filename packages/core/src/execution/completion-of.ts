@@ -1,6 +1,6 @@
 import { LovageError } from '../errors/lovage-error.js';
 import type { Message } from '../message/message.js';
-import { unsendableReason } from '../message/sendable.js';
+import { headersProblem } from '../message/sendable.js';
 import { resend } from '../message/task-codec.js';
 import type { TaskRequest } from '../message/task-request.js';
 import type { DueTime } from '../outbox/due-time.js';
@@ -9,6 +9,7 @@ import { encodeError } from '../payload/error-record.js';
 import { sanitizeJson } from '../payload/storable.js';
 import type { Completion } from '../results/result-backend.js';
 import type { ErrorRecord, RecordWrite } from '../results/task-record.js';
+import type { MessageSigner } from '../security/message-signer.js';
 import type { TaskState } from '../state/task-state.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import { OUTCOME_STATES, type Outcome } from './outcome.js';
@@ -44,6 +45,8 @@ export interface EndOptions {
   readonly sends: boolean;
   /** The row that the message was parked in; null: none. */
   readonly parkedRow: string | null;
+  /** Signs what is sent once more; null: messages are not signed. */
+  readonly signer: MessageSigner | null;
 }
 
 /** To be taken before the task runs: it may change its arguments. */
@@ -86,8 +89,9 @@ function againOf(draft: CompletionDraft, outcome: AgainOutcome, options: EndOpti
   const attempt = draft.record.attempt + 1;
   const retries = draft.record.retries + (outcome.kind === 'retry' ? 1 : 0);
   const unknownSince = outcome.kind === 'postponed' ? outcome.unknownSince : null;
-  const message = resend(draft.message, { attempt, retries, unknownSince });
-  const reason = unsendableReason(message);
+  const again = resend(draft.message, { attempt, retries, unknownSince });
+  const message = options.signer?.sign(again) ?? again;
+  const reason = headersProblem(message);
   if (reason !== null) return completionOf(draft, { kind: 'failure', error: cannotWait(reason, outcome) }, options);
   const due = outcome.kind === 'retry' ? { inMs: outcome.delayMs } : outcome.due;
   const isNow = options.sends && 'inMs' in due && due.inMs <= 0;

@@ -4,14 +4,15 @@ import type { HeaderValue, Message } from './message.js';
 export const HEADER_ROOM = 60_000;
 /** Far below what overflows the stack of an encoder. */
 const MAX_HEADER_DEPTH = 100;
-/** What RabbitMQ 4 takes unless told otherwise; it closes the channel, and with it the neighbours, at more. */
-const MAX_BODY_BYTES = 16 * 2 ** 20;
+/** What is wrong with the size of a body; null: nothing. */
+export function bodyProblem({ body }: Message, maxSize: number): string | null {
+  return body.length <= maxSize
+    ? null
+    : `expected its body to have at most ${maxSize} bytes (maxMessageSize), got ${body.length}: store large values elsewhere and send their name`;
+}
 
-/** Why no broker would take a message that is to be sent later; null: nothing is known against it. Asked before it is written: nobody could be told then. */
-export function unsendableReason({ headers, body }: Message): string | null {
-  if (body.length > MAX_BODY_BYTES) {
-    return `expected its body to have at most ${MAX_BODY_BYTES} bytes, got ${body.length}: store large values elsewhere and send their name`;
-  }
+/** Why no broker would take these headers; null: nothing is known against them. Asked before a message is written that is to be sent later: nobody could be told then. */
+export function headersProblem({ headers }: Message): string | null {
   const size = headerSize(headers);
   if (size === Infinity) return `expected its headers to be nested at most ${MAX_HEADER_DEPTH} deep`;
   return size > HEADER_ROOM ? `expected its headers to take at most ${HEADER_ROOM} bytes, got ${size}` : null;

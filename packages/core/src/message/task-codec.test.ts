@@ -281,7 +281,11 @@ describe('decodeTask', () => {
       { ...fromCelery, contentType: 'application/x-python-serialize' },
       'content type "application/x-python-serialize" is not accepted',
     ],
-    ['no content type', { ...fromCelery, contentType: '' }, 'content type "" is not accepted: send application/json'],
+    [
+      'no content type',
+      { ...fromCelery, contentType: '' },
+      'content type "" is not accepted (acceptContent): send application/json',
+    ],
     ['another encoding', { ...fromCelery, contentEncoding: 'binary' }, 'content encoding "binary" is not accepted'],
     [
       'compression',

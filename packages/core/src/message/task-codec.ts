@@ -1,13 +1,17 @@
 import { isUtf8 } from 'node:buffer';
 import { LovageError, expected, show } from '../errors/lovage-error.js';
+import { SIGNATURE_HEADER } from '../security/message-signer.js';
 import { parseUniqueHeader, uniqueHeader } from '../outbox/unique-key.js';
 import { isoText, parseIsoDate } from '../payload/iso-date.js';
 import { NAME_LENGTH, isName } from '../payload/name.js';
 import { parseJson } from '../payload/parse-json.js';
 import { sanitizeText } from '../payload/storable.js';
 import { LONGEST_TIME_LIMIT_MS, type TimeLimits } from '../task/time-limits.js';
+import { JSON_CONTENT, type MessageRules, OWN_MESSAGE } from './message-rules.js';
 import type { Headers, HeaderValue, Message } from './message.js';
+import { bodyProblem } from './sendable.js';
 import type { TaskEnvelope, TaskRequest } from './task-request.js';
+import { isTransitHeader } from './transit-header.js';
 
 /** Celery's limit for argsrepr and kwargsrepr. */
 const REPR_LENGTH = 1024;
@@ -21,12 +25,13 @@ const PER_SENDING: ReadonlySet<string> = new Set([
   'attempt',
   'republished',
   'unknown_since',
+  SIGNATURE_HEADER,
   '__proto__',
 ]);
 
 const NO_HEADERS: Headers = Object.freeze({});
 
-/** The headers of protocol 2 and our own five; every other is the caller's. */
+/** The headers of protocol 2 and our own six; every other is the caller's. */
 const PROTOCOL_HEADERS: ReadonlySet<string> = new Set([
   'lang',
   'task',
@@ -53,14 +58,12 @@ const PROTOCOL_HEADERS: ReadonlySet<string> = new Set([
   'unique',
   'tracked',
   'unknown_since',
+  SIGNATURE_HEADER,
 ]);
 
-/** What RabbitMQ adds on the way: dead-lettering and delivery counts. Sent on with a retry, `x-death` would stop it as a cycle. */
-const BROKER_HEADER = /^x-(?:(?:first-|last-)?death(?:-|$)|delivery-count$|acquired-count$|opt-)/;
-
-/** True for a header that a caller cannot set: the protocol's, or one that the broker writes. */
+/** True for a header that a caller cannot set: the protocol's, or one that is written on the way. */
 export function isReservedHeader(name: string): boolean {
-  return PROTOCOL_HEADERS.has(name) || name === '__proto__' || BROKER_HEADER.test(name);
+  return PROTOCOL_HEADERS.has(name) || name === '__proto__' || isTransitHeader(name);
 }
 
 /**
@@ -103,7 +106,7 @@ export function encodeTask(envelope: TaskEnvelope, argsJson: string, kwargsJson:
   return {
     queue: envelope.queue,
     headers,
-    contentType: 'application/json',
+    contentType: JSON_CONTENT,
     contentEncoding: 'utf-8',
     correlationId: envelope.id,
     replyTo: envelope.replyTo,
@@ -115,13 +118,15 @@ export function encodeTask(envelope: TaskEnvelope, argsJson: string, kwargsJson:
 /**
  * Reads a task message of protocol 2, from whichever producer. What producers leave out has Celery's default (`attempt`: the retries;
  * `root_id`: the own id); times without an offset are UTC. Arguments stay wire values, tags in place. Throws LOVAGE_MESSAGE with the
- * reason if this is no such message, or if it asks for what cannot be done here (compression, another content type, follow-ups).
+ * reason if this is no such message, if the rules forbid to read it, or if it asks for what cannot be done here (compression, follow-ups).
  */
-export function decodeTask(message: Message): TaskRequest {
+export function decodeTask(message: Message, rules: MessageRules = OWN_MESSAGE): TaskRequest {
   const { headers } = message;
+  const distrust = bodyProblem(message, rules.maxSize) ?? rules.signer?.refusalOf(message) ?? null;
+  if (distrust !== null) throw refuse(distrust);
   const task = name(headers['task'], 'the task header', 'it is no message of task protocol 2');
   const id = name(headers['id'] ?? message.correlationId, 'the id header', 'a task needs an id');
-  checkContent(message);
+  checkContent(message, rules.acceptContent);
   const [args, kwargs] = bodyOf(message);
   const retries = count(headers['retries'], 'the retries header', 0);
   return {
@@ -158,11 +163,11 @@ export interface Resending {
   readonly unknownSince: Date | null;
 }
 
-/** The same call once more: its body and the sender's headers as they were, without what the broker wrote on the way and without `eta`. */
+/** The same call once more: its body and the sender's headers as they were, without what was written on the way, `eta` and the signature. */
 export function resend(message: Message, { attempt, retries, unknownSince }: Resending): Message {
   const headers: Record<string, HeaderValue> = {};
   for (const [name, value] of Object.entries(message.headers)) {
-    if (!PER_SENDING.has(name) && !BROKER_HEADER.test(name)) headers[name] = value;
+    if (!PER_SENDING.has(name) && !isTransitHeader(name)) headers[name] = value;
   }
   headers['retries'] = retries;
   if (attempt !== retries) headers['attempt'] = attempt;
@@ -176,10 +181,12 @@ export function taskIdOf(message: Message): string | null {
   return isName(id) ? id : null;
 }
 
-function checkContent(message: Message): void {
-  const type = message.contentType.split(';', 1)[0]?.trim().toLowerCase();
-  if (type !== 'application/json') {
-    throw refuse(`content type ${show(message.contentType)} is not accepted: send application/json`);
+function checkContent(message: Message, accepted: readonly string[]): void {
+  const type = message.contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  if (!accepted.includes(type)) {
+    throw refuse(
+      `content type ${show(message.contentType)} is not accepted (acceptContent): send ${accepted.join(' or ')}`,
+    );
   }
   const encoding = message.contentEncoding.toLowerCase();
   if (encoding !== 'utf-8' && encoding !== 'utf8' && encoding !== '') {
