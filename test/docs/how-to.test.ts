@@ -14,6 +14,7 @@ const PAGES = [
   'deploy-on-kubernetes',
   'rate-limit',
   'time-limits',
+  'run-several-processes',
 ];
 const TSC = path.join(__dirname, '..', '..', 'node_modules', 'typescript', 'bin', 'tsc');
 

@@ -22,6 +22,8 @@ export interface WorkerBanner extends ServiceBanner {
   readonly concurrency: number;
   readonly prefetch: number;
   readonly tasks: readonly string[];
+  /** How many processes do it; absent: the one that says so. */
+  readonly processes?: number;
 }
 
 /** Reads the app; connects to nothing. */
@@ -49,10 +51,14 @@ export function workerBannerOf(loaded: LoadedApp, options: WorkerOptions): Worke
 }
 
 /** The rows of a worker's banner that are its own. */
-export function workerRows({ queues, concurrency, prefetch, tasks }: WorkerBanner, colors: Colors): string[][] {
+export function workerRows(
+  { queues, concurrency, prefetch, tasks, processes }: WorkerBanner,
+  colors: Colors,
+): string[][] {
   return [
     [colors.dim('queues'), queues.join(', ')],
-    [colors.dim('concurrency'), `${concurrency} (prefetch ${prefetch})`],
+    ...(processes === undefined ? [] : [[colors.dim('processes'), String(processes)]]),
+    [colors.dim('concurrency'), `${concurrency}${processes === undefined ? '' : ' in each'} (prefetch ${prefetch})`],
     ...(tasks.length === 0 ? [''] : tasks).map((task, index) => [
       index === 0 ? colors.dim('tasks') : '',
       task === '' ? colors.yellow('none: name their packages with app.autodiscover([…])') : colors.cyan(task),

@@ -42,6 +42,17 @@ export function countOption(text: string | undefined, name: string): number | un
   throw new LovageError('LOVAGE_USAGE', expected(name, 'an integer ≥ 1', text));
 }
 
+const UNITS: Readonly<Record<string, number>> = { K: 1e3, M: 1e6, G: 1e9, KI: 2 ** 10, MI: 2 ** 20, GI: 2 ** 30 };
+
+/** A flag's size, in bytes; undefined if it was not given. LOVAGE_USAGE unless it is one. Its unit is never left out: Celery counts in KiB, others in bytes. */
+export function sizeOption(text: string | undefined, name: string): number | undefined {
+  if (text === undefined) return undefined;
+  const [, amount, unit = ''] = /^(\d{1,6}(?:\.\d{1,3})?)([KMG]i?)B?$/i.exec(text) ?? [];
+  const bytes = Number(amount) * (UNITS[unit.toUpperCase()] ?? NaN);
+  if (bytes > 0) return Math.round(bytes);
+  throw new LovageError('LOVAGE_USAGE', expected(name, "a size with its unit, such as '400MB' or '512MiB'", text));
+}
+
 /** The value of `--priority`. LOVAGE_USAGE unless it is 0 to 255. */
 export function priorityOption(text: string): number {
   if (/^\d{1,3}$/.test(text) && Number(text) <= 255) return Number(text);

@@ -13,7 +13,7 @@ import { withPreparedApp, type AppUse } from './with-app.js';
 
 const LOG_FORMATS = ['text', 'json'] as const;
 
-type Logger = ReturnType<typeof createLogger>;
+export type Logger = ReturnType<typeof createLogger>;
 
 /** `--loglevel` and `--logformat`. */
 export function logOptions<T>(parser: Argv<T>) {
@@ -32,6 +32,11 @@ export function logOptions<T>(parser: Argv<T>) {
       describe: 'text, or json: one document a line',
     },
   });
+}
+
+export interface ServiceLog {
+  readonly logger: Logger;
+  readonly format: (typeof LOG_FORMATS)[number];
 }
 
 export interface ServiceFlags {
@@ -65,24 +70,27 @@ export interface ServiceRequest {
   readonly io: CliIo;
   /** As withPreparedApp; absent: the `lovage dev` of this folder is used, if one runs. */
   readonly prepare?: AppUse['prepare'];
+  /** Which one of several processes this is, from 1: on every line of its log. */
+  readonly process?: number;
+  /** Another process says what all of them are. */
+  readonly silent?: boolean;
 }
 
 /** A command that runs until a signal, with its banner and its log on standard error. Where each line is JSON, so is the error that ends it. */
 export function runService(
   name: 'worker' | 'relay',
-  { flags, io, prepare }: ServiceRequest,
+  { flags, io, prepare, process, silent = false }: ServiceRequest,
   run: (host: ServiceHost) => Promise<ExitName>,
 ): Promise<ExitName> {
-  const level = choiceOption(flags.loglevel, LOG_LEVELS, '--loglevel');
-  const format = choiceOption(flags.logformat, LOG_FORMATS, '--logformat');
-  const logger = createLogger({ level, format, color: showsColor(io.stderr, io.env), stream: io.stderr });
+  const { logger, format } = serviceLogger(flags, io, process);
   const announce: ServiceHost['announce'] = (banner, rowsOf) => {
+    if (silent) return;
     const { colors, line } = stderrOf(io);
     if (format === 'json') logger.info(`lovage ${name} starting`, { event: `${name}:starting`, ...banner });
     else for (const text of describeBanner(banner, { rows: rowsOf(banner, colors), colors })) line(text);
   };
   // Where each line is JSON, the banner says whose services these are.
-  const findDev = (app: Lovage): void => useDev(app, io, { silent: format === 'json' });
+  const findDev = (app: Lovage): void => useDev(app, io, { silent: silent || format === 'json' });
   const running = withPreparedApp(flags.app, { io, prepare: prepare ?? findDev }, async (app) => {
     const loaded = await app.load();
     const ends = [logEvents(app.events, logger), guardProcess(logger)];
@@ -92,12 +100,37 @@ export function runService(
       for (const end of ends) end();
     }
   });
-  return format === 'json'
-    ? running.catch((error: unknown) => {
-        logFailure(error, { logger, event: `${name}:failed` });
-        return exitOf(error);
-      })
-    : running;
+  return endAsLogged(running, { logger, format }, name);
+}
+
+/** Where each line is JSON, so is the error that ends it all. */
+export async function endAsLogged(
+  running: Promise<ExitName>,
+  { logger, format }: ServiceLog,
+  name: 'worker' | 'relay',
+): Promise<ExitName> {
+  try {
+    return await running;
+  } catch (error) {
+    if (format !== 'json') throw error;
+    logFailure(error, { logger, event: `${name}:failed` });
+    return exitOf(error);
+  }
+}
+
+/** What `--loglevel` and `--logformat` ask for. LOVAGE_USAGE for what they do not take. */
+export function serviceLogger(
+  flags: Pick<ServiceFlags, 'loglevel' | 'logformat'>,
+  io: CliIo,
+  process?: number,
+): ServiceLog {
+  const level = choiceOption(flags.loglevel, LOG_LEVELS, '--loglevel');
+  const format = choiceOption(flags.logformat, LOG_FORMATS, '--logformat');
+  const color = showsColor(io.stderr, io.env);
+  return {
+    format,
+    logger: createLogger({ level, format, color, stream: io.stderr, ...(process !== undefined && { process }) }),
+  };
 }
 
 /** Starts a service and stops it at the first signal; one during the start ends that at once. */

@@ -15,6 +15,8 @@ export interface LoggerOptions {
   readonly color: boolean;
   /** Where lines go. Default: standard error. */
   readonly stream?: Writable;
+  /** Which one of several processes logs, from 1; on every line. */
+  readonly process?: number;
 }
 
 /** What a task or an event logs beside its message. */
@@ -25,11 +27,12 @@ interface Line {
   readonly event?: string;
   readonly task?: string;
   readonly id?: string;
+  readonly process?: number;
 }
 
 const COLORS: Readonly<Record<string, number>> = { error: 31, warn: 33, info: 32, debug: 90 };
 
-/** A winston logger for a worker: logs its tasks' own lines as `task[id]: message`. */
+/** A winston logger for a worker: logs its tasks' own lines as `task[id]: message`, the lines of one of several processes as `[2] …`. */
 export function createLogger(options: LoggerOptions): Logger {
   const time = format.timestamp({ alias: 'time', format: () => new Date().toISOString() });
   return createWinstonLogger({
@@ -43,6 +46,7 @@ export function createLogger(options: LoggerOptions): Logger {
             dropTimestamp(),
             format.printf((info) => textLine(info, options.color)),
           ),
+    ...(options.process !== undefined && { defaultMeta: { process: options.process } }),
     transports: [new transports.Stream({ stream: options.stream ?? process.stderr, eol: '\n' })],
     exitOnError: false,
   });
@@ -54,14 +58,15 @@ const dropTimestamp = format((info) => {
   return info;
 });
 
-function textLine({ level, message, time, event, task, id, ...rest }: Line, color: boolean): string {
+function textLine({ level, message, time, event, task, id, process, ...rest }: Line, color: boolean): string {
   const name = level.toUpperCase().padEnd(5);
   const shown = color ? `\u001b[${COLORS[level] ?? 0}m${name}\u001b[0m` : name;
+  const from = process === undefined ? '' : `[${process}] `;
   // An event's message says it all; its keys are for machines.
-  if (event !== undefined) return `${time} ${shown} ${String(message)}`;
+  if (event !== undefined) return `${time} ${shown} ${from}${String(message)}`;
   const who = task === undefined ? '' : `${task}[${id ?? '?'}]: `;
   // winston keeps things of its own under symbols.
   const extra = Object.fromEntries(Object.entries(rest));
   const meta = Object.keys(extra).length === 0 ? '' : ` ${inspect(extra, { breakLength: Infinity, depth: 4 })}`;
-  return `${time} ${shown} ${who}${String(message)}${meta}`;
+  return `${time} ${shown} ${from}${who}${String(message)}${meta}`;
 }

@@ -1,14 +1,13 @@
 import path from 'node:path';
 import { EXIT_CODES, type ExitName } from '../exit-codes.js';
-import type { StopKind, TaskSummary } from './protocol.js';
+import type { StopKind } from '../processes/protocol.js';
+import { describeEnd, livedLong, restartDelayMs } from '../processes/restart-delay.js';
+import type { WorkerEnd, WorkerProcess } from '../processes/worker-process.js';
+import { startDevProcess, type DevProcessOptions } from './dev-process.js';
+import type { TaskSummary } from './protocol.js';
 import { SourceWatcher } from './source-watcher.js';
-import { startWorkerProcess, type WorkerEnd, type WorkerProcess, type WorkerProcessOptions } from './worker-process.js';
 
-const BACK_OFF_MS = { first: 1_000, most: 30_000 };
-/** A worker that has lived so long starts a new row of failures when it dies. */
-const STEADY_MS = 30_000;
-
-export interface SupervisorOptions extends Omit<WorkerProcessOptions, 'onLoaded' | 'onFiles' | 'onDeaf'> {
+export interface SupervisorOptions extends Omit<DevProcessOptions, 'onLoaded' | 'onFiles' | 'onDeaf'> {
   /** Called when the app has been loaded for the first time, before the worker consumes. */
   readonly onFirstLoaded: (tasks: readonly TaskSummary[]) => void;
   /** Told what happens, in a line. */
@@ -80,7 +79,7 @@ export class Supervisor {
       this.#watcher.watch({ files, wide: false });
     };
     watch(this.#known);
-    this.#worker = startWorkerProcess({
+    this.#worker = startDevProcess({
       ...this.#options,
       onFiles: (files) => {
         for (const file of files) loaded.add(file);
@@ -102,7 +101,7 @@ export class Supervisor {
   /** Until the next start: a change ends the wait. */
   async #pauseAfter(end: WorkerEnd, failures: number): Promise<void> {
     const isUnusable = end.readyAt === null && end.code === EXIT_CODES.usage.code;
-    const delayMs = Math.min(BACK_OFF_MS.first * 2 ** failures, BACK_OFF_MS.most);
+    const delayMs = restartDelayMs(failures);
     this.#options.say(
       isUnusable
         ? 'waiting for a change'
@@ -125,15 +124,7 @@ function endedWell({ code, readyAt }: WorkerEnd): boolean {
   return readyAt === null || code === EXIT_CODES.ok.code;
 }
 
-function livedLong({ readyAt }: WorkerEnd): boolean {
-  return readyAt !== null && performance.now() - readyAt > STEADY_MS;
-}
-
 function describeDeaf(how: StopKind): string {
   const ends = { drain: 'Ctrl-C twice ends it', stop: 'Ctrl-C again ends it', now: 'it is killed soon' }[how];
   return `the worker does not answer: a task in it never pauses (an endless loop?); ${ends}`;
-}
-
-function describeEnd({ code, signal }: WorkerEnd): string {
-  return signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
 }

@@ -1,10 +1,10 @@
+import { endWithParent } from '../processes/end-with-parent.js';
 import { processIo } from '../process-io.js';
 import { reportError } from '../report-error.js';
 import { EXIT_CODES } from '../exit-codes.js';
 import { runDevWorker } from './dev-worker.js';
-import { endWithParent } from './end-with-parent.js';
 
-/** What the worker of `lovage dev` runs: `worker-entry.js <app> <loglevel>`, forked by startWorkerProcess. */
+/** What the worker of `lovage dev` runs: `worker-entry.js <app> <loglevel>`, forked by startDevProcess. */
 
 /** As in the lovage command: how long what an app left open may keep the process alive. */
 const LINGER_MS = 500;

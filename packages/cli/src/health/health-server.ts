@@ -59,10 +59,6 @@ export class HealthServer {
     this.#server.closeAllConnections();
     await closed;
   }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
-  }
 }
 
 // A prober's kept connections would be one more thing to wait for at a stop.

@@ -1,25 +1,20 @@
 import { fork } from 'node:child_process';
-import path from 'node:path';
-import { filesIn, REPORT_MODULES } from './loaded-files.js';
-import type { FromWorker, StopKind, TaskSummary, ToWorker } from './protocol.js';
+import type { LifeMessage, StopKind, StopMessage } from './protocol.js';
 
-const ENTRY = path.join(__dirname, 'worker-entry.js');
 /** How much longer than it should a worker may take to end; one that is stuck in a loop hears nothing. */
 const GRACE_MS = 5_000;
 /** How long a worker may take to hear that it shall stop until that is said, and how often it is said again. */
 const SILENT_MS = { first: 3_000, again: 10_000 };
 
 export interface WorkerProcessOptions {
-  /** As -A. */
-  readonly app: string;
-  readonly loglevel: string;
+  /** The module that it runs. */
+  readonly entry: string;
+  /** Every user of this machine may see them. */
+  readonly args: readonly string[];
   readonly cwd: string;
   readonly env: NodeJS.ProcessEnv;
-  /** Of the database that is broker and results. */
-  readonly url: string;
-  /** The app is loaded. What it returns to is the worker's start. */
-  readonly onLoaded: (tasks: readonly TaskSummary[]) => void;
-  readonly onFiles: (files: readonly string[]) => void;
+  /** Told all that it says. */
+  readonly onMessage: (message: unknown) => void;
   /** It has not heard for a while that it shall stop: a task that never awaits keeps it busy. Called again and again, until it has. */
   readonly onDeaf: (how: StopKind) => void;
 }
@@ -33,19 +28,22 @@ export interface WorkerEnd {
   readonly readyAt: number | null;
 }
 
-/** A worker of `lovage dev`, in a process and a session of its own, so that Ctrl-C in a terminal does not reach it. It ends by itself when this process does. */
+/** A worker in a process and a session of its own, so that Ctrl-C in a terminal does not reach it: who started it tells it to stop. It ends by itself when this process does. */
 export interface WorkerProcess {
-  /** Asks it to end; see ToWorker. */
+  /** null: it could not even be started. */
+  readonly pid: number | null;
+  tell(message: object): void;
+  /** Asks it to end; kills it if it does not. */
   stop(how: StopKind, reason: string): void;
+  kill(): void;
   /** Never rejects. */
   readonly ended: Promise<WorkerEnd>;
 }
 
 export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess {
-  const child = fork(ENTRY, [options.app, options.loglevel], {
+  const child = fork(options.entry, options.args, {
     cwd: options.cwd,
-    // Not among the arguments, which every user of this machine may see. Code of the app's own that reads these finds what Lovage uses.
-    env: { ...options.env, ...REPORT_MODULES, LOVAGE_BROKER: options.url, LOVAGE_RESULTS: options.url },
+    env: options.env,
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     detached: true,
   });
@@ -62,10 +60,9 @@ export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess
     };
     // Not `exit`, which may come before the worker's last messages.
     child.once('close', end);
-    // It could not even be started.
     child.on('error', () => child.pid === undefined && end(1, null));
   });
-  const send = (message: ToWorker): void => {
+  const tell = (message: object): void => {
     // Whatever keeps a message from a worker ends the worker too, which `ended` tells.
     if (child.connected) child.send(message, () => undefined);
   };
@@ -83,27 +80,25 @@ export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess
     }, waitMs);
   };
   child.on('message', (message) => {
-    const files = filesIn(message);
-    if (files.length > 0) options.onFiles(files);
-    const told = message as FromWorker;
-    if (told.kind === 'loaded') {
-      ({ shutdownTimeoutMs } = told);
-      options.onLoaded(told.tasks);
-      send({ kind: 'run' });
-    }
+    const told = message as LifeMessage;
+    if (told.kind === 'loaded') ({ shutdownTimeoutMs } = told);
     if (told.kind === 'stopping') clearTimeout(listening);
     if (told.kind === 'ready') {
       readyAt = performance.now();
       if (stopping !== null) limitStop();
     }
+    options.onMessage(message);
   });
   return {
+    pid: child.pid ?? null,
     ended,
+    tell,
     stop: (how, reason) => {
-      send({ kind: 'stop', how, reason });
+      tell({ kind: 'stop', how, reason } satisfies StopMessage);
       stopping = how;
       limitStop();
       expectAnswer(SILENT_MS.first);
     },
+    kill: () => void child.kill('SIGKILL'),
   };
 }
