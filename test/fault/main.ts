@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import type { Broker } from './assignment.js';
 import { enqueueRun } from './enqueue-run.js';
 import { faultPointsOf } from './fault-point.js';
+import { fuzzRun } from './fuzz-run.js';
 import { Hands } from './hand.js';
 import { type KillRun, type WorkerHands, killRun } from './kill-run.js';
 import { brokerOutage, resultsOutage } from './outage-run.js';
@@ -25,6 +26,8 @@ const { values } = parseArgs({
     transactions: { type: 'string', default: '1000' },
     /** Seconds that a server is away. */
     outage: { type: 'string', default: '30' },
+    /** Mutated messages that a worker is sent. */
+    fuzz: { type: 'string', default: '100000' },
     /** Times that one disturbance after another strikes. */
     storms: { type: 'string', default: '3' },
     /** Seconds that one of them lasts at most. */
@@ -38,6 +41,7 @@ const LANES = Number(values.lanes);
 const TRANSACTIONS = Number(values.transactions);
 /** What is cut off is one of two servers. */
 const OUTAGE_MS = BROKER === 'postgres' ? 0 : Number(values.outage) * 1_000;
+const FUZZ = BROKER === 'postgres' ? 0 : Number(values.fuzz);
 const STORMS = BROKER === 'postgres' ? 0 : Number(values.storms);
 const LONGEST_MS = Number(values.longest) * 1_000;
 
@@ -50,7 +54,7 @@ async function main(): Promise<void> {
   const started = performance.now();
   console.log(`${RUNS} runs, seeds from ${SEED} on; one of them alone:`);
   console.log(
-    `  npm run test:fault -- ${BROKER === 'postgres' ? '--broker postgres ' : ''}--runs 1 --seed SEED --transactions 0 --outage 0 --storms 0`,
+    `  npm run test:fault -- ${BROKER === 'postgres' ? '--broker postgres ' : ''}--runs 1 --seed SEED --transactions 0 --outage 0 --fuzz 0 --storms 0`,
   );
   const ground = await Ground.open();
   const workers: WorkerHands = new Hands('worker.ts', LANES);
@@ -66,6 +70,7 @@ async function main(): Promise<void> {
       console.log(`${table(head, [[run.begun, run.kills, run.committed, seconds(run.ms), run.violations.length]])}\n`);
     }
     if (OUTAGE_MS > 0) violations.push(...(await outages(ground, workers)));
+    if (FUZZ > 0) violations.push(...(await fuzz()));
     if (STORMS > 0) violations.push(...(await storms(workers)));
   } finally {
     await workers.close();
@@ -119,6 +124,14 @@ async function outages(ground: Ground, workers: WorkerHands): Promise<readonly s
   const head = ['RabbitMQ away', 'rows in the outbox', 'tasks', 's to drain'];
   console.log(`\n${table(head, [[`${seconds(OUTAGE_MS)} s`, broker.rows, broker.tasks, seconds(broker.drainMs)]])}\n`);
   return [...results.violations, ...broker.violations];
+}
+
+async function fuzz(): Promise<readonly string[]> {
+  const run = await fuzzRun({ seed: SEED, messages: FUZZ });
+  const head = ['mutated messages', 'dead', 'recorded', 'acknowledged', "worker's MB", 'seconds', 'violations'];
+  const row = [run.messages, run.dead, run.recorded, run.acknowledged, run.rssMb.toFixed(0), seconds(run.ms)];
+  console.log(`${table(head, [[...row, run.violations.length]])}\n`);
+  return run.violations;
 }
 
 async function storms(workers: WorkerHands): Promise<readonly string[]> {

@@ -102,6 +102,18 @@ describe('logEvents', () => {
       result: '0.5',
     });
   });
+
+  it('writes all keys beside a message with a % in it, which is no pattern', () => {
+    const { events, sink } = log({ format: 'json' });
+    events.emit('message:dead', { queue: 'q', deadQueue: 'q.dead', id: 'id-1', reason: '100%d of %s' });
+    expect(JSON.parse(sink.lines[0] ?? '')).toMatchObject({
+      level: 'error',
+      message: 'Message id-1 of queue q moved to q.dead: 100%d of %s',
+      event: 'message:dead',
+      id: 'id-1',
+      reason: '100%d of %s',
+    });
+  });
 });
 
 describe('createLogger', () => {

@@ -32,6 +32,10 @@ interface Line {
 
 const COLORS: Readonly<Record<string, number>> = { error: 31, warn: 33, info: 32, debug: 90 };
 
+/** Under which winston keeps what was logged beside a message, and what it takes for a pattern in one. */
+const SPLAT = Symbol.for('splat');
+const PATTERN = /%[scdjifoO%]/;
+
 /** A winston logger for a worker: logs its tasks' own lines as `task[id]: message`, the lines of one of several processes as `[2] …`. */
 export function createLogger(options: LoggerOptions): Logger {
   const time = format.timestamp({ alias: 'time', format: () => new Date().toISOString() });
@@ -40,8 +44,9 @@ export function createLogger(options: LoggerOptions): Logger {
     levels: Object.fromEntries(LOG_LEVELS.map((level, index) => [level, index])),
     format:
       options.format === 'json'
-        ? format.combine(time, dropTimestamp(), format.json())
+        ? format.combine(keepFields(), time, dropTimestamp(), format.json())
         : format.combine(
+            keepFields(),
             time,
             dropTimestamp(),
             format.printf((info) => textLine(info, options.color)),
@@ -51,6 +56,14 @@ export function createLogger(options: LoggerOptions): Logger {
     exitOnError: false,
   });
 }
+
+// winston takes a message with a `%s` in it for a pattern, and drops what was logged beside it.
+const keepFields = format((info) => {
+  const [fields] = (info[SPLAT] ?? []) as readonly unknown[];
+  if (typeof fields !== 'object' || fields === null || !PATTERN.test(String(info.message))) return info;
+  const { level, message } = info;
+  return Object.assign(info, fields, { level, message });
+});
 
 // winston writes both `timestamp` and its alias.
 const dropTimestamp = format((info) => {

@@ -12,11 +12,14 @@ test('every integer names its width', () => {
 });
 
 test('what is no 64-bit integer is a double', () => {
-  expect(encodeHeaders({ a: 0.5, b: 2 ** 63, c: Infinity })).toEqual({
+  expect(encodeHeaders({ a: 0.5, b: 2 ** 63 })).toEqual({
     a: { '!': 'double', value: 0.5 },
     b: { '!': 'double', value: 2 ** 63 },
-    c: { '!': 'double', value: Infinity },
   });
+});
+
+test.each([NaN, Infinity, -Infinity])('%p is refused: it would close the connection', (value) => {
+  expect(() => encodeHeaders({ list: [{ n: value }] })).toThrow(RangeError);
 });
 
 test('a received key __proto__ pollutes nothing and is not read', () => {

@@ -10,7 +10,7 @@ export type EncodedHeaders = Record<string, unknown>;
 
 /**
  * Our headers as amqplib encodes them, every integer with its width named: left to itself, amqplib writes 128 to 32,767 with the tag
- * `s`, which py-amqp before 5.4.0 reads as a short string: a Celery worker would lose its connection and loop on that message.
+ * `s`, which py-amqp before 5.4.0 reads as a short string: a Celery worker would lose its connection and loop on that message. Throws RangeError for NaN and the infinities.
  */
 export function encodeHeaders(headers: Headers): EncodedHeaders {
   const encoded: EncodedHeaders = {};
@@ -28,6 +28,8 @@ function encodeValue(value: HeaderValue): unknown {
 }
 
 function encodeNumber(value: number): unknown {
+  // RabbitMQ cannot read them, and closes the whole connection (541): sent again, such a message would close the next one too.
+  if (!Number.isFinite(value)) throw new RangeError(`expected header numbers to be finite, got ${value}`);
   if (!Number.isInteger(value) || Math.abs(value) >= INT64_LIMIT) return { '!': 'double', value };
   return { '!': value >= INT32_MIN && value <= INT32_MAX ? 'int32' : 'int64', value };
 }
