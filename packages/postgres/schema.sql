@@ -31,7 +31,7 @@ CREATE TABLE outbox (
   CONSTRAINT outbox_priority_check CHECK (((priority >= 0) AND (priority <= 256)))
 );
 CREATE INDEX outbox_queue ON outbox USING btree (queue, priority, due_at);
-CREATE INDEX outbox_task_id ON outbox USING btree (task_id) WHERE (eta IS NOT NULL);
+CREATE INDEX outbox_task_id ON outbox USING btree (task_id) WHERE ((eta IS NOT NULL) OR (deliveries = 0));
 
 CREATE TABLE queues (
   name text COLLATE "C" NOT NULL,
@@ -41,6 +41,16 @@ CREATE TABLE queues (
   CONSTRAINT queues_pkey PRIMARY KEY (name),
   CONSTRAINT queues_type_check CHECK ((type = ANY (ARRAY['quorum'::text, 'classic'::text])))
 );
+
+CREATE TABLE revocations (
+  id text COLLATE "C" NOT NULL,
+  terminate boolean NOT NULL,
+  reason text NOT NULL,
+  revoked_at timestamp with time zone NOT NULL,
+  CONSTRAINT revocations_id_check CHECK (((char_length(id) >= 1) AND (char_length(id) <= 255))),
+  CONSTRAINT revocations_pkey PRIMARY KEY (id)
+);
+CREATE INDEX revocations_revoked_at ON revocations USING btree (revoked_at);
 
 CREATE TABLE schema_id (
   id uuid NOT NULL DEFAULT gen_random_uuid()
@@ -83,3 +93,4 @@ CREATE TABLE unique_keys (
   CONSTRAINT unique_keys_scope_check CHECK ((scope = ANY (ARRAY['queued'::text, 'running'::text, 'finished'::text])))
 );
 CREATE INDEX unique_keys_expires_at ON unique_keys USING btree (expires_at);
+CREATE INDEX unique_keys_task_id ON unique_keys USING btree (task_id);

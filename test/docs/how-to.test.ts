@@ -10,6 +10,7 @@ const PAGES = [
   'retry-tasks',
   'enqueue-in-a-transaction',
   'unique-tasks',
+  'revoke-tasks',
   'relay',
   'deploy-on-kubernetes',
   'rate-limit',

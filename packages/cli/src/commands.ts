@@ -46,6 +46,11 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     load: () => import('./commands/retry.js'),
   },
   {
+    usage: 'revoke <ids..>',
+    describe: 'End tasks REVOKED, wherever they are',
+    load: () => import('./commands/revoke.js'),
+  },
+  {
     usage: 'scheduled',
     describe: 'Show or cancel the tasks that wait for their time',
     commands: [

@@ -196,6 +196,62 @@ describe('retry', () => {
   });
 });
 
+describe('revoke', () => {
+  it('ends tasks REVOKED, known or not', async () => {
+    await lovage(['call', 'math.divide', '1', '2', '--countdown', '5m', '--id', 'later']);
+    expect(await lovage(['revoke', 'later', 'unknown', 'later'])).toEqual({
+      code: 0,
+      stdout: 'later: revoked\nunknown: revoked\n',
+      stderr: '',
+    });
+    expect((await lovage(['scheduled', 'list'])).stderr).toBe('no task waits for its time\n');
+    const { code, stdout } = await lovage(['result', 'later']);
+    expect(code).toBe(4);
+    expect(stdout).toMatch(/^task +math.divide\nstate +REVOKED$/m);
+    expect(stdout).toMatch(/^TaskRevokedError: on request$/m);
+    expect((await lovage(['result', 'unknown'])).stdout).toMatch(/^id +unknown\nstate +REVOKED$/m);
+  });
+
+  it('goes on after one that has ended, and says so', async () => {
+    await store({ id: 'done', state: 'SUCCESS', resultJson: '0.5' });
+    const { code, stdout, stderr } = await lovage(['revoke', 'done', 'other', '--reason', 'wrong prices']);
+    expect({ code, stdout, stderr }).toEqual({
+      code: 1,
+      stdout: 'other: revoked\n',
+      stderr: 'done: has ended already: it is SUCCESS\n',
+    });
+    expect((await lovage(['result', 'other'])).stdout).toContain('TaskRevokedError: wrong prices');
+  });
+
+  it('prints JSON', async () => {
+    await store({ id: 'done', state: 'FAILURE', error: ERROR });
+    const { code, stdout } = await lovage(['revoke', 'done', 'other', '--terminate', '--json']);
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toEqual([
+      { id: 'done', revoked: false, state: 'FAILURE' },
+      { id: 'other', revoked: true, state: 'REVOKED' },
+    ]);
+  });
+
+  it.each([
+    [[], 'an argument is missing. Help: lovage revoke --help'],
+    [['x', '--terminat'], 'unknown option --terminat (did you mean --terminate?)'],
+    [['x', '--reason', ''], 'expected reason to be a text of 1 to 255 characters'],
+    [['x'.repeat(256)], 'expected an id to be a string of 1 to 255 characters'],
+  ])('%j is a wrong use that is named', async (argv, message) => {
+    const { code, stdout, stderr } = await lovage(['revoke', ...argv]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(message);
+  });
+
+  it('needs an app with results', async () => {
+    files = { 'app.js': WITHOUT_RESULTS };
+    const { code, stderr } = await lovage(['revoke', 'x']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('(LOVAGE_RESULTS_NOT_CONFIGURED)');
+  });
+});
+
 describe('scheduled', () => {
   const LATER = ['2126-11-24T10:00:00Z', '2126-11-25T10:00:00Z', '2126-11-26T10:00:00Z'] as const;
   const schedule = async (): Promise<void> => {

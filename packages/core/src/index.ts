@@ -36,6 +36,8 @@ export * from './results/result-backend.js';
 export * from './results/result-store.js';
 export * from './results/task-record.js';
 export type { TaskSnapshot } from './results/task-snapshot.js';
+export * from './revocations/revocation-store.js';
+export type { RevokeOptions } from './revocations/revoke-tasks.js';
 export { Alarm } from './runtime/alarm.js';
 export * from './runtime/backoff.js';
 export * from './runtime/duration.js';

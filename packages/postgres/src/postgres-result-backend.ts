@@ -3,7 +3,6 @@ import {
   type Completion,
   type DriverContext,
   LovageError,
-  type OutboxWatch,
   type ResultBackend,
   type ResultBackendCapabilities,
   type ResultsSettings,
@@ -25,6 +24,9 @@ import { RecordCommitter } from './records/record-committer.js';
 import { recordOf, stateOf } from './records/record-row.js';
 import { isStorableId } from './records/storable-id.js';
 import { type RecordStatements, recordStatements } from './records/statements.js';
+import { PostgresRevocations } from './revocations/postgres-revocations.js';
+import { revocationsChannelOf } from './revocations/revocations-channel.js';
+import { revocationStatements } from './revocations/statements.js';
 import { PostgresSchemaManager } from './schema/postgres-schema-manager.js';
 import { replyChannelOf, wokenIds } from './waiting/reply-channel.js';
 import { ResultWaiters } from './waiting/result-waiters.js';
@@ -46,6 +48,7 @@ export class PostgresResultBackend implements ResultBackend {
   readonly #announcer: WakeAnnouncer;
   readonly #waiters: ResultWaiters;
   readonly #channel: string;
+  readonly #revocationsChannel: string;
   #listener: WakeListener | null = null;
   /** Of this process, from the first wait on. */
   #replyChannel: string | null = null;
@@ -67,10 +70,20 @@ export class PostgresResultBackend implements ResultBackend {
       channel: this.#channel,
       tableId: () => readTableId(this.#database, settings.schema),
       runtime: context.runtime,
-      watch: (onWake) => this.#watch(onWake),
+      watch: (onWake) => {
+        const unwatch = this.#watch(this.#channel, onWake);
+        return { stop: async () => unwatch() };
+      },
       onEnded: (ends) => this.#announce(ends),
     });
-    this.capabilities = { schema: this.#schema, outbox };
+    this.#revocationsChannel = revocationsChannelOf(settings.schema);
+    const revocations = new PostgresRevocations({
+      database: this.#database,
+      statements: { ...this.#statements, ...revocationStatements(settings.schema) },
+      channel: this.#revocationsChannel,
+      watch: (onWake) => this.#watch(this.#revocationsChannel, onWake),
+    });
+    this.capabilities = { schema: this.#schema, outbox, revocations };
     this.#waiters = new ResultWaiters({
       read: async (ids) =>
         (await this.#database.run(this.#statements.findFinished, [ids.filter(isStorableId)])).map(recordOf),
@@ -154,17 +167,21 @@ export class PostgresResultBackend implements ResultBackend {
       onNotify: (payload) => this.#waiters.wake(wokenIds(payload)),
       onListening: () => this.#waiters.wakeAll(),
     });
+    // Whoever revokes does not know who waits.
+    this.#listen({
+      channel: this.#revocationsChannel,
+      onNotify: (payload) => this.#waiters.wake(wokenIds(payload)),
+      onListening: () => undefined,
+    });
     if (unfollow === null)
       this.#context.events.emit('warning', {
         message: 'waiting for results polls: set results.listenUrl beside the pg.Pool to be woken',
       });
   }
 
-  #watch(onWake: () => void): OutboxWatch {
-    const unfollow = this.#stopped
-      ? null
-      : this.#listen({ channel: this.#channel, onNotify: onWake, onListening: onWake });
-    return { stop: async () => unfollow?.() };
+  #watch(channel: string, onWake: () => void): () => void {
+    const unfollow = this.#stopped ? null : this.#listen({ channel, onNotify: onWake, onListening: onWake });
+    return () => unfollow?.();
   }
 
   /** null: without a URL to listen at (a pool was handed in) there is nothing to listen with: a lent connection might be the pool's only one. */

@@ -15,6 +15,7 @@ import {
   uniqueKey,
 } from '@lovage/core';
 import { eventually } from './eventually.js';
+import { HOUR_MS, NOW, callOf, claimOf, messageOf, outboxOf, pending, retryOf, rowOf } from './outbox-rows.js';
 import {
   NUL,
   clockMoves,
@@ -38,8 +39,6 @@ export interface OutboxStores {
 
 type Test = () => Promise<void>;
 
-const NOW = { inMs: 0 } as const;
-const HOUR_MS = 3_600_000;
 const FAR_FUTURE = Date.UTC(2090, 0, 1);
 
 /** Declares the tests of the capability `outbox`: each promise of its docstrings, and of what a Completion causes. */
@@ -1018,64 +1017,6 @@ type Steps = AsyncGenerator<undefined, void>;
 
 async function advance(steps: Steps, count: number): Promise<void> {
   for (let done = 0; done < count; done++) if ((await steps.next()).done === true) return;
-}
-
-function outboxOf(backend: ResultBackend): Outbox {
-  const { outbox } = backend.capabilities;
-  expect(outbox).toBeDefined();
-  return outbox as Outbox;
-}
-
-function messageOf(taskId: string, headers: Message['headers'] = {}): Message {
-  return {
-    queue: 'conformance',
-    headers: { lang: 'js', task: 'conformance.task', id: taskId, retries: 0, argsrepr: '[1,2]', ...headers },
-    contentType: 'application/json',
-    contentEncoding: 'utf-8',
-    correlationId: taskId,
-    replyTo: null,
-    priority: null,
-    body: Buffer.from('[[1,2], {}, {"chain": null}]'),
-  };
-}
-
-/** A row that is due now, unless told otherwise. */
-function rowOf(fields: Partial<OutboxMessage> = {}): OutboxMessage {
-  const taskId = fields.taskId ?? newId();
-  return { rowId: newId(), taskId, task: 'conformance.task', message: messageOf(taskId), due: NOW, ...fields };
-}
-
-function pending(record: RecordWrite): RecordWrite {
-  return { ...record, state: 'PENDING', resultJson: null, runtimeMs: null };
-}
-
-/** A call that is due now and leaves a record, unless told otherwise. */
-function callOf(fields: Partial<OutboxCall> = {}): OutboxCall {
-  const { unique = null } = fields;
-  const row = rowOf(fields);
-  const headers = unique === null ? {} : { unique: `${unique.scope}:${unique.key}` };
-  const waits = row.due !== null && row.due !== NOW;
-  return {
-    ...row,
-    message: fields.message ?? messageOf(row.taskId, headers),
-    record: pending(recordWrite({ id: row.taskId, task: row.task, due: waits ? row.due : null })),
-    unique,
-    ...fields,
-  };
-}
-
-function claimOf(
-  scope: UniqueClaim['scope'],
-  { name = newId(), ttlMs = HOUR_MS }: { readonly name?: string; readonly ttlMs?: number } = {},
-): UniqueClaim {
-  return { key: uniqueKey('conformance.task', name), scope, ttlMs };
-}
-
-/** What the attempt of a task leaves behind that is to be retried. */
-function retryOf(id: string, attempt = 0, due: OutboxMessage['due'] = NOW): Completion {
-  const next = { attempt: attempt + 1, retries: attempt + 1 };
-  const record = recordWrite({ id, state: 'RETRY', ...next, resultJson: null, due: due ?? NOW });
-  return completion(record, { followUps: [rowOf({ taskId: id, message: messageOf(id, next), due })] });
 }
 
 function completionOfHeaders(headers: Record<string, HeaderValue>): Completion {

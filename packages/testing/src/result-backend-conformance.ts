@@ -15,6 +15,7 @@ import {
   recordWrite,
   waitFor,
 } from './records.js';
+import { describeRevocations } from './revocations-conformance.js';
 import type { ResultBackendFactory, ResultBackendFixture } from './result-backend-fixture.js';
 
 export interface ResultBackendConformanceOptions {
@@ -22,6 +23,8 @@ export interface ResultBackendConformanceOptions {
   readonly skip?: Readonly<Record<string, string>>;
   /** Why this backend has no outbox; the tests of that capability are skipped then. */
   readonly noOutbox?: string;
+  /** Why this backend keeps no revocations; the tests of that capability are skipped then. */
+  readonly noRevocations?: string;
 }
 
 const WEEK_MS = 7 * 24 * 3_600_000;
@@ -495,6 +498,17 @@ export function describeResultBackend(
       describeOutbox(
         () => ({ backend, peer, expireLeases }),
         (title, test) => (noOutbox === undefined ? promise(title, test) : it.skip(`${title} (${noOutbox})`, test)),
+      );
+    });
+
+    describe('revocations', () => {
+      const { noOutbox, noRevocations } = options;
+      if (noRevocations !== undefined)
+        promise('are not kept', async () => expect(backend.capabilities.revocations).toBeUndefined());
+      const reason = noRevocations ?? noOutbox;
+      describeRevocations(
+        () => ({ backend, peer, expireLeases }),
+        (title, test) => (reason === undefined ? promise(title, test) : it.skip(`${title} (${reason})`, test)),
       );
     });
 

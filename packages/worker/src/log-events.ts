@@ -46,7 +46,7 @@ export function logEvents(events: EventBus, logger: Logger): () => void {
   });
   on('task:duplicate', 'info', ({ request }) => {
     logger.info(
-      `Task ${show(request)} is a copy of one that has ended or runs here: acknowledged, it changes nothing`,
+      `Task ${show(request)} is a copy of one that has ended or runs here, or was revoked: acknowledged, it changes nothing`,
       about('task:duplicate', request),
     );
   });

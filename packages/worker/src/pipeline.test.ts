@@ -40,6 +40,7 @@ class Line {
       followUps: null,
       sends: false,
       clock: new Clock(runtime),
+      revocations: null,
       resolver: this.app.resolver,
       events,
       runtime,

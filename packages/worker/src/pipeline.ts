@@ -33,6 +33,7 @@ import type { Clock } from './relay/clock.js';
 import type { FollowUps } from './relay/follow-ups.js';
 import { RateLimiter } from './rate-limiter.js';
 import { Retrier } from './retrier.js';
+import type { Revocations } from './revocations/revocations.js';
 import { runWithin } from './time-limits.js';
 
 export interface PipelineOptions {
@@ -49,6 +50,8 @@ export interface PipelineOptions {
   /** What a commit causes at once is sent from here; false: it is written to the queue itself. */
   readonly sends: boolean;
   readonly clock: Clock;
+  /** null: nothing can be revoked. */
+  readonly revocations: Pick<Revocations, 'find'> | null;
   readonly resolver: TaskResolver;
   readonly events: EventBus;
   readonly runtime: Runtime;
@@ -231,8 +234,9 @@ export class Pipeline {
     const execution = new Execution(held, decision, this.#context);
     this.#executions.add(execution);
     if (events.has('task:received')) events.emit('task:received', { request });
-    if (decision.kind === 'end') {
-      this.#end(execution, decision.outcome);
+    const end = this.#revoked(request) ?? (decision.kind === 'end' ? decision.outcome : null);
+    if (end !== null) {
+      this.#end(execution, end);
     } else if (this.#lookUps !== null && (execution.isSuspicious || execution.heldUntilNow !== null)) {
       this.#lookUps.push(execution);
     } else {
@@ -274,6 +278,8 @@ export class Pipeline {
     const { request } = execution;
     // It may have waited long for its slot.
     if (hasExpired(request, clock.now())) return { kind: 'revoked', reason: 'expired' };
+    const revoked = this.#revoked(request);
+    if (revoked !== null) return revoked;
     execution.begin();
     if (settings.worker.trackStarted) execution.note('STARTED');
     if (events.has('task:started')) events.emit('task:started', { request });
@@ -300,8 +306,14 @@ export class Pipeline {
     this.#giveUp([execution]);
   }
 
+  #revoked({ id }: TaskRequest): Outcome | null {
+    const revocation = this.#options.revocations?.find(id);
+    return revocation === undefined ? null : { kind: 'revoked', reason: revocation.reason };
+  }
+
+  // What a revoked task made of its run counts for nothing.
   #end(execution: Execution, outcome: Outcome): void {
-    if (execution.end(outcome)) this.committer?.push(execution);
+    if (execution.end(this.#revoked(execution.request) ?? outcome)) this.committer?.push(execution);
     else this.#settled(execution, 'applied');
   }
 
@@ -315,7 +327,10 @@ export class Pipeline {
       return;
     }
     execution.acknowledge();
+    const revocation = this.#options.revocations?.find(execution.request.id);
     if (result === 'applied') announce(events, execution.request, execution.completion);
+    else if (revocation !== undefined)
+      events.emit('task:revoked', { request: execution.request, reason: revocation.reason });
     else events.emit('task:duplicate', { request: execution.request });
   }
 

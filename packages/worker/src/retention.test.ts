@@ -30,7 +30,13 @@ function retain(results: Ledger) {
   const events = new EventBus();
   const warnings: LovageEvents['warning'][] = [];
   events.on('warning', (warning) => warnings.push(warning));
-  const retention = new Retention({ results, events, runtime: systemRuntime, intervalMs: 2 });
+  const retention = new Retention({
+    results,
+    events,
+    runtime: systemRuntime,
+    keepRevocationsMs: 60_000,
+    intervalMs: 2,
+  });
   retention.start();
   return { retention, warnings };
 }

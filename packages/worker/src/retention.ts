@@ -8,11 +8,13 @@ export interface RetentionOptions {
   readonly results: ResultBackend;
   readonly events: EventSink;
   readonly runtime: Runtime;
+  /** How long revocations are kept. */
+  readonly keepRevocationsMs: number;
   /** Between two sweeps, on average. Default one minute. */
   readonly intervalMs?: number;
 }
 
-/** Deletes records that have been kept long enough (`results.expires`), in small batches; any number of workers may do it at once. */
+/** Deletes records and revocations that have been kept long enough (`results.expires`, `revocations.keep`), in small batches; any number of workers may do it at once. */
 export class Retention {
   readonly #options: RetentionOptions;
   #timer: NodeJS.Timeout | undefined;
@@ -42,9 +44,11 @@ export class Retention {
   }
 
   async #sweep(): Promise<void> {
-    const { results, events } = this.#options;
+    const { results, events, keepRevocationsMs } = this.#options;
+    const { revocations } = results.capabilities;
     try {
       while (!this.#stopped && (await results.expire(BATCH)) >= BATCH);
+      while (!this.#stopped && ((await revocations?.expire(keepRevocationsMs, BATCH)) ?? 0) >= BATCH);
     } catch (error) {
       // A database that is away is announced by its driver, and the next sweep does this one's work.
       if (!isLovageError(error, 'LOVAGE_RESULTS_UNAVAILABLE') && !isLovageError(error, 'LOVAGE_STOPPED')) {

@@ -4,6 +4,7 @@ import type { Intake } from './intake.js';
 import type { Pipeline } from './pipeline.js';
 import type { FollowUps } from './relay/follow-ups.js';
 import type { Retention } from './retention.js';
+import type { Revocations } from './revocations/revocations.js';
 import type { StopReport } from './worker-options.js';
 
 /** What a started worker is made of. */
@@ -11,6 +12,8 @@ export interface WorkerParts {
   readonly pipeline: Pipeline;
   readonly intakes: readonly Intake[];
   readonly retention: Retention | null;
+  /** null: nothing can be revoked. */
+  readonly revocations: Revocations | null;
   /** null: there is no outbox. */
   readonly outbox: OutboxParts | null;
 }
@@ -28,7 +31,7 @@ const GRACE_MS = 1_000;
 
 /** Stops a worker's parts in order, against one deadline (rule 11). Every delivery ends acknowledged or back in its queue. */
 export async function shutDown(parts: WorkerParts, deadline: Deadline): Promise<StopReport> {
-  const { pipeline, intakes, retention, outbox } = parts;
+  const { pipeline, intakes, retention, revocations, outbox } = parts;
   const running = pipeline.in('running');
 
   // 1. Stop consuming, and await the broker's word: a delivery handed back before it would come straight here again.
@@ -65,7 +68,10 @@ export async function shutDown(parts: WorkerParts, deadline: Deadline): Promise<
   await Promise.all([within(GRACE_MS, Promise.resolve(outbox?.followUps.idle())), outbox?.relay.stop()]);
 
   // 9. Close.
-  await within(GRACE_MS, Promise.all([retention?.stop(), ...intakes.map((intake) => intake.close())]));
+  await within(
+    GRACE_MS,
+    Promise.all([retention?.stop(), revocations?.stop(), ...intakes.map((intake) => intake.close())]),
+  );
   return {
     finished: running.filter(({ phase }) => phase === 'settled').length,
     abandoned,

@@ -23,6 +23,8 @@ import { Dispatcher } from './relay/dispatcher.js';
 import { FollowUps } from './relay/follow-ups.js';
 import { OutboxRelay } from './relay/outbox-relay.js';
 import { Retention } from './retention.js';
+import { Revocations } from './revocations/revocations.js';
+import { terminateRunning } from './revocations/terminate-running.js';
 import { shutDown, type OutboxParts, type WorkerParts } from './shutdown.js';
 import {
   resolveLimits,
@@ -166,6 +168,9 @@ export class Worker {
     const worker = this.name;
     const clock = new Clock(runtime);
     const outbox = await this.#outboxParts(connections, clock);
+    const { revocations: store } = results?.capabilities ?? {};
+    const { keepMs, graceMs } = settings.revocations;
+    const revocations = store === undefined ? null : new Revocations({ store, keepMs, events, runtime });
     const pipeline = new Pipeline({
       worker,
       settings,
@@ -175,6 +180,7 @@ export class Worker {
       followUps: outbox?.followUps ?? null,
       sends: outbox?.sends ?? false,
       clock,
+      revocations,
       resolver,
       events,
       runtime,
@@ -192,11 +198,17 @@ export class Worker {
       worker,
       maxSize: settings.results?.maxSize ?? Infinity,
     });
-    const retention = results === null ? null : new Retention({ results, events, runtime });
+    const retention =
+      results === null
+        ? null
+        : new Retention({ results, events, runtime, keepRevocationsMs: settings.revocations.keepMs });
     const intakes: Intake[] = [];
-    this.#parts = { pipeline, intakes, retention, outbox };
-    // Before anything is consumed: its first claim sets the clock.
-    await outbox?.relay.start();
+    this.#parts = { pipeline, intakes, retention, revocations, outbox };
+    // Before anything is consumed: its first claim sets the clock, and what is revoked must not run.
+    await Promise.all([
+      outbox?.relay.start(),
+      revocations?.start((news) => terminateRunning(news, { pipeline, graceMs })),
+    ]);
     const open = (intake: Intake, options: IntakeOptions) => {
       this.#assertNotStopping();
       intakes.push(intake);

@@ -67,8 +67,13 @@ export class Rig {
 
   /** Resolves with the first `count` events of a name. */
   async seen<K extends EventName>(name: K, count = 1): Promise<readonly LovageEvents[K][]> {
-    while (this.of(name).length < count) await new Promise<void>((resolve) => this.#changed.push(resolve));
+    await this.until(() => this.of(name).length >= count);
     return this.of(name);
+  }
+
+  /** Resolves once this holds, looked at after each event. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.#changed.push(resolve));
   }
 
   of<K extends EventName>(name: K): readonly LovageEvents[K][] {

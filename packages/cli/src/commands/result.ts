@@ -42,20 +42,25 @@ export const command = defineCommand({
 
 function describeRecord(record: TaskRecord, colors: Colors): string[] {
   const value = (wire: unknown): string => showValue(reviveWire(wire), { colors, nested: true });
+  const argsOf = ({ task, args }: TaskRecord): string | null => {
+    if (args !== null) return value(args);
+    return task === '' ? null : '(too large to be stored)';
+  };
   const ran =
     record.startedAt !== null && record.finishedAt !== null
       ? record.finishedAt.getTime() - record.startedAt.getTime()
       : null;
   const fields: readonly (readonly [string, string | null])[] = [
     ['id', record.id],
-    ['task', record.task],
+    // Not known of a task that was revoked before it came.
+    ['task', record.task || null],
     ['state', stateColor(record, colors)],
     ['due', record.scheduledAt?.toISOString() ?? null],
-    ['args', record.args === null ? '(too large to be stored)' : value(record.args)],
+    ['args', argsOf(record)],
     ['kwargs', record.kwargs === null || Object.keys(record.kwargs).length === 0 ? null : value(record.kwargs)],
     ['result', record.state === 'SUCCESS' ? value(record.result) : null],
     ['progress', record.progress === null || isFinalState(record.state) ? null : value(record.progress)],
-    ['queue', record.queue],
+    ['queue', record.queue || null],
     ['worker', record.worker],
     ['retries', record.retries === 0 ? null : String(record.retries)],
     ['parent', record.parentId],

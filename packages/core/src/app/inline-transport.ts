@@ -6,6 +6,7 @@ import type { Message } from '../message/message.js';
 import type { MessageRules } from '../message/message-rules.js';
 import { decodeTask } from '../message/task-codec.js';
 import type { TaskRequest } from '../message/task-request.js';
+import { mayFollow } from '../results/record-guard.js';
 import type { ResultBackend } from '../results/result-backend.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { stderrLogger } from '../task/task-logger.js';
@@ -75,6 +76,8 @@ export class InlineTransport implements Transport {
   /** One run of a task. Resolves with the message that is to be run next, if it is to be retried. */
   async #attempt(message: Message, request: TaskRequest, definition: TaskDefinition): Promise<Message | null> {
     const results = await this.#host.results();
+    // As a worker does (rule 3).
+    if (results !== null && request.republished && (await this.#hasEnded(results, request))) return null;
     const { runtime, maxSize, rules } = this.#host;
     const draft = draftOf(request, { worker: 'inline', maxSize, message });
     const startedAt = runtime.monotonic();
@@ -97,9 +100,14 @@ export class InlineTransport implements Transport {
     });
     // What is to be sent is sent from here: nothing relays what an outbox holds.
     const [result] = await results.commit([{ ...completion, followUps: [] }]);
-    if (!isLovageError(result)) return completion.followUps[0]?.message ?? null;
+    if (!isLovageError(result)) return (result === 'applied' && completion.followUps[0]?.message) || null;
     await results.commit([failureOf(completion, result)]);
     return null;
+  }
+
+  async #hasEnded(results: ResultBackend, { id, attempt }: TaskRequest): Promise<boolean> {
+    const record = (await results.states([id])).get(id);
+    return record !== undefined && !mayFollow(record, { state: 'SUCCESS', attempt });
   }
 
   async #outcomeOf(

@@ -54,6 +54,17 @@ class Injected {
   }
 }
 
+@Task({ name: 'suicide', retry: { max: 3 } })
+class Suicide {
+  static runs = 0;
+
+  async run(): Promise<never> {
+    Suicide.runs += 1;
+    await inline.result(TaskContext.current().id).revoke();
+    throw new RangeError('to be retried');
+  }
+}
+
 const inlineApp = (options: AppOptions = {}): Lovage =>
   new Lovage({ broker: 'memory://unused', results: 'memory://unused', ...options }).testing({ mode: 'inline' });
 let inline: Lovage;
@@ -222,6 +233,43 @@ describe('with()', () => {
         [3, 4],
       ]),
     ).rejects.toThrow('names one call');
+  });
+});
+
+describe('revoking in inline mode', () => {
+  it('keeps a task from running, by its id', async () => {
+    expect(await inline.revoke(['early', 'early'], { reason: 'not this one' })).toEqual([
+      { id: 'early', state: 'REVOKED' },
+    ]);
+    const result = await inline.task(Divide).with({ id: 'early' }).delay(1, 2);
+    await expect(result.get()).rejects.toMatchObject({
+      code: 'LOVAGE_TASK_REVOKED',
+      message: 'task early was revoked: not this one',
+    });
+  });
+
+  it('keeps the end of a task that has one, and says so', async () => {
+    const result = await inline.task(Divide).delay(1, 2);
+    await expect(result.revoke()).resolves.toBe(false);
+    await expect(result.get()).resolves.toBe(0.5);
+  });
+
+  it('drops what a task makes of its run that is revoked meanwhile', async () => {
+    const result = await inline.task(Suicide).delay();
+    await expect(result.snapshot()).resolves.toMatchObject({ state: 'REVOKED' });
+    expect(Suicide.runs).toBe(1);
+  });
+
+  it.each([
+    [['a\0b'], {}, 'expected an id to be a string of 1 to 255 characters'],
+    [['a'], { terminate: 1 }, 'expected terminate to be true or false, got 1'],
+    [['a'], { reason: '' }, 'expected reason to be a text of 1 to 255 characters'],
+    [['a'], { terminat: true }, "did you mean 'terminate'?"],
+  ])('refuses %j with %j', async (ids, options, message) => {
+    await expect(inline.revoke(ids, options as never)).rejects.toMatchObject({
+      code: 'LOVAGE_USAGE',
+      message: expect.stringContaining(message) as string,
+    });
   });
 });
 

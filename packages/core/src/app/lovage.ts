@@ -14,6 +14,8 @@ import type { AsyncResult } from '../results/async-result.js';
 import { MemoryResultBackend } from '../results/memory-result-backend.js';
 import type { ResultBackend } from '../results/result-backend.js';
 import { ResultStore } from '../results/result-store.js';
+import type { RevokeResult } from '../revocations/revocation-store.js';
+import { type RevokeOptions, revokeTasks } from '../revocations/revoke-tasks.js';
 import { type Runtime, systemRuntime } from '../runtime/runtime.js';
 import { taskDefinitionOf } from '../task/task.js';
 import type { TaskArgs, TaskClass, TaskDefinition, TaskResult } from '../task/task-definition.js';
@@ -204,6 +206,18 @@ export class Lovage {
    */
   requeue<Result = unknown>(id: string): Promise<AsyncResult<Result>> {
     return this.#sender.requeue<Result>(id);
+  }
+
+  /**
+   * Revokes tasks, as `AsyncResult.revoke`, in batches of 500: much faster than one after the other. One result an id, each id once, with the state that the task is in from now on: REVOKED, or the other end that it had reached before.
+   * Ids of which nothing is known are revoked as well: a message that comes later is not run.
+   *
+   * @throws as `AsyncResult.revoke`; then some of the tasks may have been revoked.
+   * @example
+   * const ended = (await app.revoke(ids, { terminate: true })).filter(({ state }) => state !== 'REVOKED');
+   */
+  async revoke(ids: readonly string[], options: RevokeOptions = {}): Promise<readonly RevokeResult[]> {
+    return revokeTasks(await this.#requireBackend(), ids, options);
   }
 
   /** Makes calls run in this process, inside `delay`, with their messages encoded and decoded as on the wire: for tests. Countdowns, retries and transactions are not waited for. Results are kept in memory if the app has any. */

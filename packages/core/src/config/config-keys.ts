@@ -214,6 +214,14 @@ export const CONFIG_KEYS = {
     celery: 'task_track_started',
     doc: 'Write STARTED when a task begins.',
   }),
+
+  'revocations.keep': key(type.duration({ min: '1m', max: '36500d' }), '3h', {
+    celery: 'CELERY_WORKER_REVOKE_EXPIRES',
+    doc: 'How long workers know that a task is revoked: longer than a message waits in its queue. One that comes later runs, and what it returns counts for nothing.',
+  }),
+  'revocations.grace': key(type.duration({ min: '0s', max: '24d' }), '5s', {
+    doc: 'How long a running task that is revoked with `terminate` has to end, once its signal has aborted.',
+  }),
 } as const satisfies Readonly<Record<string, ConfigKey>>;
 
 export type ConfigPath = keyof typeof CONFIG_KEYS;

@@ -53,6 +53,7 @@ describe('defaults', () => {
         trackReceived: false,
         trackStarted: false,
       },
+      revocations: { keepMs: 10_800_000, graceMs: 5_000 },
     });
     expect(resolveSettings([own({ results: 'postgres://localhost/shop' })]).results).toEqual({
       url: 'postgres://localhost/shop',

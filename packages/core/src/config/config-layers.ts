@@ -132,6 +132,7 @@ export function resolveSettings(layers: readonly ConfigLayer[]): Settings {
       trackReceived: get('worker.trackReceived'),
       trackStarted: get('worker.trackStarted'),
     }),
+    revocations: Object.freeze({ keepMs: get('revocations.keep'), graceMs: get('revocations.grace') }),
   });
 }
 

@@ -27,6 +27,7 @@ export interface LovageOptions {
   /** Keys that messages are signed with. Default: messages are not signed. */
   readonly signing?: SigningConfig;
   readonly worker?: WorkerConfig;
+  readonly revocations?: RevocationsConfig;
 }
 
 export interface BrokerConfig {
@@ -120,6 +121,13 @@ export interface WorkerConfig {
   readonly trackReceived?: boolean;
   /** Write STARTED when a task begins. Default false. */
   readonly trackStarted?: boolean;
+}
+
+export interface RevocationsConfig {
+  /** How long workers know that a task is revoked. Default '3h'. */
+  readonly keep?: Duration;
+  /** How long a running task has to end that is revoked with `terminate`. Default '5s'. */
+  readonly grace?: Duration;
 }
 
 /** What a `pg.Pool` looks like from here; the driver knows the rest. */

@@ -22,6 +22,7 @@ export interface Settings {
   /** null: nothing is stored. */
   readonly results: ResultsSettings | null;
   readonly worker: WorkerSettings;
+  readonly revocations: RevocationsSettings;
 }
 
 /** The keys are objects that show nothing of themselves, wherever they are printed. */
@@ -110,4 +111,11 @@ export interface WorkerSettings {
   readonly trackReceived: boolean;
   /** Write STARTED when a task begins. */
   readonly trackStarted: boolean;
+}
+
+export interface RevocationsSettings {
+  /** How long a revocation is kept, and known to workers. */
+  readonly keepMs: number;
+  /** How long a running task has to end that is revoked with `terminate`. */
+  readonly graceMs: number;
 }

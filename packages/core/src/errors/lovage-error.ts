@@ -30,7 +30,7 @@ export const ERROR_CODES = {
   LOVAGE_RESULT_TIMEOUT: 'The task did not finish in the time given. It may still finish.',
   LOVAGE_GET_INSIDE_TASK: 'Waiting for a result inside a task can deadlock the workers.',
   LOVAGE_TASK_FAILED: "The task ended FAILURE; `cause` is the task's own error.",
-  LOVAGE_TASK_REVOKED: 'The task ended REVOKED: it expired or was revoked before it ran.',
+  LOVAGE_TASK_REVOKED: 'The task ended REVOKED: it expired, or was revoked.',
   LOVAGE_SOFT_TIME_LIMIT: 'A task is told to end: it has run longer than its softTimeLimit.',
   LOVAGE_TIME_LIMIT: 'A task ran longer than its timeLimit, and was ended without having its say.',
   LOVAGE_RETRIES_EXHAUSTED: 'A task asked to be retried more often than it may be.',

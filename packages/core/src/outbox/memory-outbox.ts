@@ -29,12 +29,17 @@ interface OutboxRow {
   readonly createdAt: number;
   /** Before it nobody may claim the row. */
   dueAt: number;
+  /** Somebody has it, or had it: its writer, or a relay. */
+  wasTaken: boolean;
 }
 
 interface UniqueRow extends UniqueClaim {
   readonly taskId: string;
   expiresAt: number;
 }
+
+/** What a message that was taken out tells of its task. */
+export type RevokedCall = Pick<RecordWrite, 'task' | 'queue' | 'attempt' | 'retries'>;
 
 /** What the outboxes of one URL share. */
 export interface OutboxStore {
@@ -105,7 +110,7 @@ export class MemoryOutbox implements Outbox {
     const due = rows.filter(({ dueAt }) => dueAt <= now).slice(0, limit);
     const next = rows.find(({ dueAt }) => dueAt > now);
     const nextDueMs = next === undefined ? null : next.dueAt - now;
-    for (const row of due) row.dueAt = now + OUTBOX_LEASE_MS;
+    for (const row of due) Object.assign(row, { dueAt: now + OUTBOX_LEASE_MS, wasTaken: true });
     return {
       messages: due.map(({ message }) => message),
       nextDueMs,
@@ -118,7 +123,13 @@ export class MemoryOutbox implements Outbox {
     if (refused !== null) throw refused;
     const now = this.#runtime.now();
     const dueAt = this.#dueAt(row.due) ?? now + OUTBOX_LEASE_MS;
-    const parked = this.#store.rows.get(row.rowId) ?? { message: row, eta: null, createdAt: now, dueAt };
+    const parked = this.#store.rows.get(row.rowId) ?? {
+      message: row,
+      eta: null,
+      createdAt: now,
+      dueAt,
+      wasTaken: true,
+    };
     parked.dueAt = dueAt;
     this.#store.rows.set(row.rowId, parked);
   }
@@ -171,9 +182,8 @@ export class MemoryOutbox implements Outbox {
   }
 
   async cancel(taskIds: readonly string[]): Promise<readonly string[]> {
-    // Never claimed: a claim moves dueAt on.
     const rows = [...this.#store.rows.values()].filter(
-      ({ eta, dueAt, message }) => eta === dueAt && taskIds.includes(message.taskId),
+      ({ eta, wasTaken, message }) => eta !== null && !wasTaken && taskIds.includes(message.taskId),
     );
     // Of a task that has several the record takes one.
     return rows.filter(({ message }) => this.#cancel(message)).map(({ message }) => message.taskId);
@@ -183,6 +193,21 @@ export class MemoryOutbox implements Outbox {
   caused({ record, followUps, uniqueKey }: Completion): void {
     for (const message of followUps) this.#insert(message);
     if (uniqueKey !== null && isFinalState(record.state)) this.#endUnique(uniqueKey, record.id);
+  }
+
+  /** Takes out the messages of a task that nobody has been given; what the last of them tells of the task. null: there was none. */
+  withdraw(taskId: string): RevokedCall | null {
+    const rows = [...this.#store.rows.values()].filter(
+      ({ wasTaken, message }) => !wasTaken && message.taskId === taskId,
+    );
+    for (const { message } of rows) this.#store.rows.delete(message.rowId);
+    const [last] = rows.map(({ message }) => message).sort((a, b) => attemptOf(b) - attemptOf(a));
+    return last === undefined ? null : callOf(last);
+  }
+
+  /** What the end of a task does to the unique keys that it holds. */
+  endUniqueOf(taskId: string): void {
+    for (const row of [...this.#store.uniqueKeys.values()]) if (row.taskId === taskId) this.#endUnique(row.key, taskId);
   }
 
   /** Forgets the keys whose time has run out. */
@@ -217,6 +242,7 @@ export class MemoryOutbox implements Outbox {
       message: { rowId, taskId, task, message, due },
       eta: due !== null && 'inMs' in due && due.inMs <= 0 ? null : dueAt,
       dueAt: dueAt ?? now + OUTBOX_LEASE_MS,
+      wasTaken: dueAt === null,
       createdAt: now,
     });
     if (dueAt !== null && dueAt < now + SOON_MS) this.#tellWatchers();
@@ -232,29 +258,10 @@ export class MemoryOutbox implements Outbox {
   }
 
   #cancel(row: OutboxMessage): boolean {
-    const { rowId, taskId, task, message } = row;
+    const { rowId, taskId, message } = row;
     this.#store.rows.delete(rowId);
     const stored = this.#records.get(taskId);
-    const applied = this.#records.write({
-      id: taskId,
-      task,
-      state: 'REVOKED',
-      attempt: attemptOf(row),
-      argsJson: stored === undefined ? null : JSON.stringify(stored.args),
-      kwargsJson: stored === undefined ? null : JSON.stringify(stored.kwargs),
-      resultJson: null,
-      error: { type: 'TaskRevokedError', message: 'cancelled', stack: null, code: 'LOVAGE_TASK_REVOKED' },
-      progressJson: null,
-      retries: retriesOf(row),
-      queue: message.queue,
-      worker: null,
-      parentId: stored?.parentId ?? null,
-      rootId: stored?.rootId ?? taskId,
-      groupId: stored?.groupId ?? null,
-      runtimeMs: null,
-      due: null,
-    });
-    if (!applied) return false;
+    if (!this.#records.write({ ...revokedWrite(taskId, stored, 'cancelled'), ...callOf(row) })) return false;
     const unique = parseUniqueHeader(message.headers['unique']);
     if (unique !== null) this.#endUnique(unique.key, taskId);
     this.#records.ended(taskId);
@@ -267,6 +274,34 @@ export class MemoryOutbox implements Outbox {
     if (row.scope === 'finished') row.expiresAt = this.#runtime.now() + row.ttlMs;
     else this.#store.uniqueKeys.delete(key);
   }
+}
+
+/** The end of a task that is revoked, by what is stored of it. Without a record its own id is all that is known. */
+export function revokedWrite(id: string, stored: TaskRecord | undefined, reason: string): RecordWrite {
+  return {
+    id,
+    task: stored?.task ?? '',
+    state: 'REVOKED',
+    attempt: stored?.attempt ?? 0,
+    argsJson: stored === undefined ? null : JSON.stringify(stored.args),
+    kwargsJson: stored === undefined ? null : JSON.stringify(stored.kwargs),
+    resultJson: null,
+    error: { type: 'TaskRevokedError', message: reason, stack: null, code: 'LOVAGE_TASK_REVOKED' },
+    progressJson: null,
+    retries: stored?.retries ?? 0,
+    queue: stored?.queue ?? '',
+    worker: null,
+    parentId: stored?.parentId ?? null,
+    rootId: stored?.rootId ?? id,
+    groupId: stored?.groupId ?? null,
+    runtimeMs: null,
+    due: null,
+  };
+}
+
+function callOf(row: OutboxMessage): RevokedCall {
+  const { task, message } = row;
+  return { task, queue: message.queue, attempt: attemptOf(row), retries: retriesOf(row) };
 }
 
 function assertStorable(call: OutboxCall): void {

@@ -1,4 +1,5 @@
 import { LovageError } from '../errors/lovage-error.js';
+import { type RevokeOptions, revokeTasks } from '../revocations/revoke-tasks.js';
 import { type Duration, parseDuration } from '../runtime/duration.js';
 import { isFinalState, type TaskState } from '../state/task-state.js';
 import { TaskContext } from '../task/task-context.js';
@@ -98,6 +99,20 @@ export class AsyncResult<Result = unknown> {
 
   async failed(): Promise<boolean> {
     return (await this.state()) === 'FAILURE';
+  }
+
+  /**
+   * Ends the task REVOKED, wherever it is: `get()` throws LOVAGE_TASK_REVOKED from now on. One that waits is not run, for as long as `revocations.keep`; one that runs may go on (`terminate: true` stops it), and what
+   * it returns counts for nothing. false: it had ended otherwise before.
+   *
+   * @throws LOVAGE_USAGE for a wrong option; LOVAGE_DRIVER from a backend that keeps no revocations; LOVAGE_RESULTS_NOT_CONFIGURED; LOVAGE_RESULTS_UNAVAILABLE, also where an open
+   *   transaction is about to make the task: the same call may be made again; and as connecting does.
+   * @example
+   * await result.revoke({ terminate: true, reason: 'the order was cancelled' });
+   */
+  async revoke(options: RevokeOptions = {}): Promise<boolean> {
+    const [result] = await revokeTasks(await this.#source.backend(), [this.id], options);
+    return result?.state === 'REVOKED';
   }
 
   /** Deletes the record; true if there was one. A task that has not ended yet will write it again. */

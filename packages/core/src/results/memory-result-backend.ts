@@ -2,8 +2,9 @@ import { LovageError } from '../errors/lovage-error.js';
 import { MemoryOutbox, newOutboxStore, type OutboxRecords, type OutboxStore } from '../outbox/memory-outbox.js';
 import { type Runtime, systemRuntime } from '../runtime/runtime.js';
 import { isFinalState } from '../state/task-state.js';
+import { MemoryRevocations, newRevocationsStore, type RevocationsStore } from '../revocations/memory-revocations.js';
 import { notStorable } from './not-storable.js';
-import { mayFollow } from './record-guard.js';
+import { completes, mayFollow } from './record-guard.js';
 import type {
   CommitResult,
   Completion,
@@ -23,6 +24,7 @@ interface Store {
   readonly records: Map<string, TaskRecord>;
   readonly waiters: Map<string, Set<Waiter>>;
   readonly outbox: OutboxStore;
+  readonly revocations: RevocationsStore;
 }
 
 const stores = new Map<string, Store>();
@@ -32,6 +34,7 @@ function storeOf(url: string | undefined): Store {
     records: new Map(),
     waiters: new Map(),
     outbox: newOutboxStore(),
+    revocations: newRevocationsStore(),
   };
   if (url !== undefined) stores.set(url, store);
   return store;
@@ -64,7 +67,16 @@ export class MemoryResultBackend implements ResultBackend {
       ended: (id) => this.#wake(id),
     };
     this.#outbox = new MemoryOutbox(store.outbox, records, this.#runtime);
-    this.capabilities = { outbox: this.#outbox };
+    const { revocations } = store;
+    this.capabilities = {
+      outbox: this.#outbox,
+      revocations: new MemoryRevocations({
+        store: revocations,
+        records,
+        outbox: this.#outbox,
+        runtime: this.#runtime,
+      }),
+    };
   }
 
   async start(): Promise<void> {
@@ -151,6 +163,11 @@ export class MemoryResultBackend implements ResultBackend {
 
   #write(write: RecordWrite): boolean {
     const stored = this.#records.get(write.id);
+    if (stored !== undefined && completes(stored, write)) {
+      const { error, finishedAt } = stored;
+      this.#records.set(write.id, { ...this.#recordOf(write, stored), error, finishedAt });
+      return true;
+    }
     if (stored !== undefined && !mayFollow(stored, write)) return false;
     this.#records.set(write.id, this.#recordOf(write, stored));
     return true;

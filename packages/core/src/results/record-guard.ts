@@ -15,6 +15,14 @@ export function mayFollow(
   return rank(next.state) > 0 && rank(stored.state) <= rank(next.state);
 }
 
+/** Whether a write of `next` tells of a revoked task of which nothing was known: it then applies, but for the end, which stays. */
+export function completes(
+  stored: { readonly state: TaskState; readonly task: string },
+  next: { readonly state: TaskState; readonly task: string },
+): boolean {
+  return stored.state === 'REVOKED' && stored.task === '' && next.state === 'REVOKED' && next.task !== '';
+}
+
 function rank(state: TaskState): number {
   return RANK[state] ?? RUNNING;
 }

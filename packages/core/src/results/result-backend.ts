@@ -1,6 +1,7 @@
 import type { LovageError } from '../errors/lovage-error.js';
 import type { Outbox, OutboxMessage } from '../outbox/outbox.js';
 import type { SchemaManager } from '../runtime/schema-manager.js';
+import type { RevocationStore } from '../revocations/revocation-store.js';
 import type { StartOptions } from '../runtime/start-options.js';
 import type { TaskState } from '../state/task-state.js';
 import type { RecordState, RecordWrite, TaskRecord } from './task-record.js';
@@ -39,6 +40,7 @@ export interface TaskFilter {
 export interface ResultBackendCapabilities {
   readonly schema?: SchemaManager;
   readonly outbox?: Outbox;
+  readonly revocations?: RevocationStore;
 }
 
 /** Keeps the records of tasks. Batch first. A driver emits `connection:*` events with target 'results' on the bus it was created with. */
@@ -57,7 +59,8 @@ export interface ResultBackend {
   /**
    * Writes records, guarded (rule 2, `mayFollow`): a write applies if the stored record is not final and its attempt is not above the write's; a non-final
    * write of the same attempt never steps back (RECEIVED after STARTED), and PENDING and RETRY, which announce an attempt that is yet to come,
-   * apply over earlier attempts alone: of two copies that both fail, one causes a retry. What a completion causes is part of the same statement. One result a completion, in order. Among several of one id the first that applies wins.
+   * apply over earlier attempts alone: of two copies that both fail, one causes a retry. A REVOKED record of which nothing was known (its `task` is empty) takes what a REVOKED write tells, and
+   * keeps its end. What a completion causes is part of the same statement. One result a completion, in order. Among several of one id the first that applies wins.
    * Rejects only when the database cannot be reached (LOVAGE_RESULTS_UNAVAILABLE) or cannot take anything now; then nothing of it need have happened and the
    * same call may be made again. Waiters are told after the commit, never before.
    */

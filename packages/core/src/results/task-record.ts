@@ -15,10 +15,11 @@ export interface ErrorRecord {
 /** One row of task_results. `args`, `kwargs`, `result` and `progress` are wire values as a driver returns them, revived values as `app.results` does. */
 export interface TaskRecord {
   readonly id: string;
+  /** Empty, as is `queue`, where the task was revoked before anything else was known of it. */
   readonly task: string;
   readonly state: TaskState;
   readonly attempt: number;
-  /** null where they were too large to be stored. */
+  /** null where they were too large to be stored, or the task was revoked before they were known. */
   readonly args: readonly unknown[] | null;
   readonly kwargs: Readonly<Record<string, unknown>> | null;
   readonly result: unknown;

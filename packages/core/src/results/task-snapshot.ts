@@ -33,7 +33,7 @@ export function snapshotOf<Result>(
       const reason = record.error?.message ?? 'revoked';
       return {
         state: 'REVOKED',
-        error: new LovageError('LOVAGE_TASK_REVOKED', `task ${record.task} ${record.id} was revoked: ${reason}`),
+        error: new LovageError('LOVAGE_TASK_REVOKED', `task ${nameOf(record)} was revoked: ${reason}`),
       };
     }
     case 'RECEIVED':
@@ -43,6 +43,11 @@ export function snapshotOf<Result>(
     default:
       return { state: 'PROGRESS', progress: decodeResult(null, record.progress) };
   }
+}
+
+// A task that was revoked before anything was known of it.
+function nameOf({ task, id }: TaskRecord): string {
+  return task === '' ? id : `${task} ${id}`;
 }
 
 function errorOf({ error }: TaskRecord): Error {

@@ -125,11 +125,6 @@ export function outboxStatements(schema: string): OutboxStatements {
 SELECT id::text AS id, ${woken(AFTER_MESSAGES)}
 FROM sent`;
 
-  /** What becomes of the keys in the CTE `held`, whose tasks have ended. */
-  const FREED = `
-ended AS (UPDATE ${keys} AS stored SET expires_at = clock_timestamp() + stored.ttl FROM held WHERE stored.key = held.key AND held.scope = 'finished'),
-freed AS (DELETE FROM ${keys} AS stored USING held WHERE stored.key = held.key AND held.scope <> 'finished')`;
-
   /** Every queue and priority that has rows: within one of them the index has the rows in the order in which they are due. It leaps from one to the next, however many rows there are. */
   const LANES = `
 WITH RECURSIVE lane AS (
@@ -157,7 +152,7 @@ held AS (
   SELECT stored.key, stored.scope FROM ${rowsOf(HOLD, AFTER_MESSAGES, 'hold')}
   JOIN applied ON applied.id = hold.task_id AND applied.state IN (${FINAL_STATES})
   JOIN ${keys} AS stored ON stored.key = hold.key AND stored.task_id = hold.task_id
-  ${LOCKED}),${FREED},
+  ${LOCKED}),${freed(keys)},
 unparked AS (DELETE FROM ${outbox} WHERE id = ANY ($${AFTER_HOLDS}::text::uuid[]))
 SELECT id FROM applied`),
 
@@ -258,7 +253,7 @@ applied AS (
 held AS (
   SELECT stored.key, stored.scope FROM call JOIN applied ON applied.id = call.task_id
   JOIN ${keys} AS stored ON stored.key = substring(call.headers->>'unique' FROM '^[a-z]+:([0-9a-f]{64})$') AND stored.task_id = call.task_id
-  ${LOCKED}),${FREED}
+  ${LOCKED}),${freed(keys)}
 SELECT applied.id, call.reply_to FROM applied JOIN call ON call.task_id = applied.id`),
 
     dropKeys: preparedStatement(`
@@ -292,6 +287,13 @@ DELETE FROM ${keys} WHERE key = ANY (ARRAY(
 DELETE FROM ${keys} WHERE key = ANY (ARRAY(
   SELECT key FROM ${keys} AS stored WHERE expires_at <= now() ORDER BY expires_at LIMIT $1::bigint ${LOCKED}))`),
   };
+}
+
+/** What becomes of the keys in the CTE `held`, whose tasks have ended. */
+export function freed(keys: string): string {
+  return `
+ended AS (UPDATE ${keys} AS stored SET expires_at = clock_timestamp() + stored.ttl FROM held WHERE stored.key = held.key AND held.scope = 'finished'),
+freed AS (DELETE FROM ${keys} AS stored USING held WHERE stored.key = held.key AND held.scope <> 'finished')`;
 }
 
 /** The parameters of `commit`. */

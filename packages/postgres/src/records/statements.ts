@@ -68,17 +68,20 @@ const SELECTED = `id, task, state, attempt, args::jsonb, kwargs::jsonb, result::
 
 /**
  * The guard: nothing overrides a final record or a later attempt, within one attempt no state steps back, and one that announces an
- * attempt (rank 0) applies over earlier ones alone.
+ * attempt (rank 0) applies over earlier ones alone. But a task that was revoked before anything was known of it is told of: its end stays.
  */
 const GUARD = `stored.state NOT IN (${FINAL_STATES})
   AND (stored.attempt < excluded.attempt
-    OR stored.attempt = excluded.attempt AND ${rankOf('excluded')} > 0 AND ${rankOf('stored')} <= ${rankOf('excluded')})`;
+    OR stored.attempt = excluded.attempt AND ${rankOf('excluded')} > 0 AND ${rankOf('stored')} <= ${rankOf('excluded')})
+  OR stored.state = 'REVOKED' AND stored.task = '' AND excluded.state = 'REVOKED' AND excluded.task <> ''`;
 
 const UPSERT = `ON CONFLICT (id) DO UPDATE SET
   task = excluded.task, state = excluded.state, attempt = excluded.attempt, args = excluded.args, kwargs = excluded.kwargs,
-  result = excluded.result, error = excluded.error, progress = excluded.progress, retries = excluded.retries, queue = excluded.queue,
+  result = excluded.result, error = CASE stored.state WHEN 'REVOKED' THEN stored.error ELSE excluded.error END,
+  progress = excluded.progress, retries = excluded.retries, queue = excluded.queue,
   worker = excluded.worker, parent_id = excluded.parent_id, root_id = excluded.root_id, group_id = excluded.group_id,
-  started_at = COALESCE(excluded.started_at, stored.started_at), finished_at = excluded.finished_at, scheduled_at = excluded.scheduled_at
+  started_at = COALESCE(excluded.started_at, stored.started_at),
+  finished_at = COALESCE(stored.finished_at, excluded.finished_at), scheduled_at = excluded.scheduled_at
 WHERE ${GUARD}`;
 
 const AGED = `now() - $1::float8 * interval '1 millisecond'`;

@@ -96,7 +96,13 @@ export class Relay {
     await this.#relay?.start();
     this.#assertNotStopping();
     // Where all workers are Python's, nobody else does.
-    if (backend !== null) this.#retention = new Retention({ results: backend, events, runtime });
+    if (backend !== null)
+      this.#retention = new Retention({
+        results: backend,
+        events,
+        runtime,
+        keepRevocationsMs: settings.revocations.keepMs,
+      });
     this.#retention?.start();
     return { name: processName(settings.name), app: settings.name, broker: brokerText(settings), results };
   }
