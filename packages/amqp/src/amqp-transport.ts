@@ -24,6 +24,8 @@ import { Topology } from './topology/topology.js';
 const MAX_PREFETCH = 65_535;
 /** How long `stop` waits for the broker to read the last acknowledgements. */
 const STOP_TIMEOUT_MS = 5_000;
+/** How long publishing waits, after a reconnection, for all queues to be declared again. */
+const RESTORE_TIMEOUT_MS = 2_000;
 
 /** Lovage's transport on RabbitMQ. Throws LOVAGE_CONFIG for a URL that is not `amqp:` or `amqps:`. No I/O. */
 export function createTransport(settings: BrokerSettings, context: DriverContext): Transport {
@@ -43,7 +45,7 @@ class AmqpTransport implements Transport {
   };
   readonly #settings: BrokerSettings;
   readonly #context: DriverContext;
-  readonly #topology = new Topology();
+  readonly #topology: Topology;
   readonly #publisher: Publisher;
   readonly #publishing: ConnectionSupervisor;
   readonly #consuming: ConnectionSupervisor;
@@ -55,6 +57,7 @@ class AmqpTransport implements Transport {
   constructor(settings: BrokerSettings, context: DriverContext) {
     this.#settings = settings;
     this.#context = context;
+    this.#topology = new Topology(settings.connectTimeoutMs);
     const endpoints = settings.urls.map((url) => parseEndpoint(url, settings.heartbeatMs));
     if (endpoints.length === 0)
       throw new LovageError('LOVAGE_CONFIG', 'expected `broker` to be one URL or several, got none');
@@ -120,6 +123,7 @@ class AmqpTransport implements Transport {
       consume: options,
       context: this.#context,
       topology: this.#topology,
+      answerTimeoutMs: this.#settings.connectTimeoutMs,
       onClosed: () => this.#consumers.delete(consumer),
     });
     this.#consumers.add(consumer);
@@ -139,13 +143,19 @@ class AmqpTransport implements Transport {
     await Promise.all([this.#publishing.stop(), this.#consuming.stop()]);
   }
 
-  /** A queue that is gone must be back before messages for it are sent again. */
+  /** A queue that is gone must be back before messages for it are sent again; one that has no leader now must not hold up those for others. */
   async #publishOn(connection: OpenConnection): Promise<void> {
+    const patience = new AbortController();
+    await Promise.race([this.#restore(connection), pause(RESTORE_TIMEOUT_MS, patience.signal)]);
+    patience.abort();
+    this.#publisher.serve(connection);
+  }
+
+  async #restore(connection: OpenConnection): Promise<void> {
     for (const error of await this.#topology.restore(connection)) {
       if (connection.signal.aborted) return;
       this.#context.events.emit('warning', { message: (error as Error).message, error: error as Error });
     }
-    this.#publisher.serve(connection);
   }
 
   /** Does `work` on the publishing connection, and again on the next one if that is lost meanwhile, for as long as a publish may take. */

@@ -65,6 +65,24 @@ function acknowledgingTag(tag: bigint): (bytes: Buffer) => Buffer {
   };
 }
 
+/** Keeps the broker from answering a method that names this queue: it sets the method's bit `no-wait`. */
+function unanswered(method: readonly [classId: number, methodId: number], bit: number): (bytes: Buffer) => Buffer {
+  const head = Buffer.from([0, method[0], 0, method[1], 0, 0]); // and the ticket
+  return (bytes) => {
+    const at = bytes.indexOf(head);
+    if (at === -1) return bytes;
+    let offset = at + head.length;
+    // basic.consume has the consumer's tag after the queue.
+    for (let strings = method[0] === BASIC ? 2 : 1; strings > 0; strings--) offset += 1 + bytes.readUInt8(offset);
+    bytes.writeUInt8(bytes.readUInt8(offset) | bit, offset);
+    return bytes;
+  };
+}
+
+const BASIC = 60;
+const CONSUME_UNANSWERED = unanswered([BASIC, 20], 0b1000);
+const DECLARE_UNANSWERED = unanswered([50, 10], 0b10000);
+
 const idsOf = (deliveries: readonly Delivery[]) => deliveries.map((delivery) => delivery.message.correlationId);
 
 test('a consumer returns after its connection was cut; what it settles then passes over what it had before', async () => {
@@ -119,6 +137,62 @@ test('a channel that the broker closes is replaced', async () => {
   consumer.ack(deliveries);
   await consumer.close();
   expect((await eyes.channel.checkQueue(queue)).messageCount).toBe(0);
+});
+
+test('a consumer that the broker never answers is tried on another channel, and said to be', async () => {
+  const impatient = client(proxy.url, { connectTimeoutMs: 300 });
+  await impatient.transport.start({ retryForMs: 5_000 });
+  proxy.rewriteRequests(CONSUME_UNANSWERED);
+  const deliveries: Delivery[] = [];
+  const warned = [impatient.next('warning'), impatient.next('warning')];
+  const consuming = impatient.transport.consume({
+    queue,
+    prefetch: 10,
+    onDeliveries: (batch) => void deliveries.push(...batch),
+  });
+  for (const { message: text } of await Promise.all(warned))
+    expect(text).toMatch(/did not answer to a consumer .* 300 ms/);
+  proxy.rewriteRequests((bytes) => bytes);
+  const consumer = await consuming;
+  await publish('later');
+  await eventually(() => expect(idsOf(deliveries)).toEqual(['later']));
+  consumer.ack(deliveries);
+  await impatient.transport.stop();
+  expect((await eyes.channel.checkQueue(queue)).messageCount).toBe(0);
+});
+
+test('a queue whose declaration is not answered after a reconnection holds up no other', async () => {
+  const other = queueSpec();
+  await subject.transport.declare([other]);
+  const lost = subject.next('connection:lost');
+  await proxy.refuse();
+  await lost;
+  proxy.rewriteRequests(DECLARE_UNANSWERED);
+  await proxy.accept();
+  expect(await subject.transport.publish([message(queue), message(other.name)])).toEqual([null, null]);
+  proxy.rewriteRequests((bytes) => bytes);
+});
+
+test('a link that goes silent is found by its heartbeat; the consumer is back once it is', async () => {
+  const watchful = client(proxy.url, { heartbeatMs: 1_000, connectTimeoutMs: 1_000 });
+  await watchful.transport.start({ retryForMs: 5_000 });
+  const deliveries: Delivery[] = [];
+  const onLost = jest.fn();
+  const onDeliveries = (batch: readonly Delivery[]) => void deliveries.push(...batch);
+  const consumer = await watchful.transport.consume({ queue, prefetch: 100, onDeliveries, onLost });
+  await publish('a');
+  await eventually(() => expect(deliveries).toHaveLength(1));
+  const lost = Promise.all(
+    (['publish', 'consume'] as const).map((role) => watchful.next('connection:lost', (event) => event.role === role)),
+  );
+  proxy.stall();
+  for (const { error } of await lost) expect(error.message).toMatch(/Heartbeat timeout/);
+  expect(consumer.consuming).toBe(false);
+  expect(onLost).toHaveBeenCalledTimes(1);
+  proxy.resume();
+  await eventually(() => expect(deliveries).toHaveLength(2), { timeoutMs: 10_000 });
+  expect(deliveries[1]?.redelivered).toBe(true);
+  await watchful.transport.stop();
 });
 
 test('a consumer that cannot be restored goes on trying, and says so', async () => {

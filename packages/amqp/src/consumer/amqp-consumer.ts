@@ -1,4 +1,6 @@
 import type { ConsumeOptions, Consumer, Delivery, DriverContext } from '@lovage/core';
+import { isLovageError } from '@lovage/core';
+import { inTime } from '../channel/in-time.js';
 import { keepChannel } from '../channel/keep-channel.js';
 import { reasonOf, stopped } from '../connection/connection-error.js';
 import type { OpenConnection } from '../connection/connection-supervisor.js';
@@ -10,6 +12,8 @@ export interface AmqpConsumerOptions {
   readonly consume: ConsumeOptions;
   readonly context: DriverContext;
   readonly topology: Topology;
+  /** How long the broker may take to accept it, in milliseconds; then another channel is tried. */
+  readonly answerTimeoutMs: number;
   /** Called once, when it is closed or could not be opened. */
   readonly onClosed: () => void;
 }
@@ -97,6 +101,22 @@ export class AmqpConsumer implements Consumer {
   }
 
   async #open(connection: OpenConnection): Promise<ConsumerSession> {
+    const { consume, answerTimeoutMs: ms } = this.#options;
+    const opening = this.#begin(connection);
+    try {
+      return await inTime(opening, { ms, what: `to a consumer of the queue '${consume.queue}'` });
+    } catch (error) {
+      // Nobody waits for it any more: not for the answer, which may still come, and not for the goodbye.
+      void this.#session?.close();
+      void opening.then(
+        (late) => late.close(),
+        () => undefined,
+      );
+      throw error;
+    }
+  }
+
+  async #begin(connection: OpenConnection): Promise<ConsumerSession> {
     const { topology, consume } = this.#options;
     // The first time, whoever consumes has just declared it.
     if (this.#isAccepted) await topology.redeclare(connection, consume.queue);
@@ -126,7 +146,8 @@ export class AmqpConsumer implements Consumer {
   }
 
   #openingFailed(error: unknown): void {
-    if (this.#isAccepted) return this.#warn(error);
+    // No answer is no refusal.
+    if (this.#isAccepted || isLovageError(error, 'LOVAGE_BROKER_UNAVAILABLE')) return this.#warn(error);
     this.#ended.abort();
     this.#refuse(queueError(error, this.#options.consume.queue));
     this.#options.onClosed();

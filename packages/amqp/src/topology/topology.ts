@@ -1,6 +1,7 @@
 import { LovageError, deadQueueOf, expected, lostQueueOf } from '@lovage/core';
 import type { QueueSpec } from '@lovage/core';
 import type { OpenConnection } from '../connection/connection-supervisor.js';
+import { inTime } from '../channel/in-time.js';
 import { withScratchChannel } from '../channel/with-scratch-channel.js';
 import { declarationsOf } from './queue-arguments.js';
 import { queueError } from './queue-error.js';
@@ -17,6 +18,12 @@ export class Topology {
   readonly #known = new Map<string, QueueSpec>();
   /** What has been declared, or is being declared, on a connection. Goes with the connection. */
   readonly #done = new WeakMap<OpenConnection, Map<string, Promise<void>>>();
+  readonly #answerTimeoutMs: number;
+
+  /** @param answerTimeoutMs how long the broker may take to declare one queue; then it may be asked again. */
+  constructor(answerTimeoutMs: number) {
+    this.#answerTimeoutMs = answerTimeoutMs;
+  }
 
   /** As `Transport.declare`, on this connection. Callers that want the same queue at the same time share one round. */
   async declare(connection: OpenConnection, specs: readonly QueueSpec[]): Promise<void> {
@@ -68,12 +75,13 @@ export class Topology {
     if (spec.name === '' || Buffer.byteLength(spec.name) > MAX_NAME_BYTES) {
       throw new LovageError('LOVAGE_USAGE', expected('a queue name', `1 to ${MAX_NAME_BYTES} bytes long`, spec.name));
     }
-    await withScratchChannel(connection.model, async (channel) => {
+    const declared = withScratchChannel(connection.model, async (channel) => {
       if (!spec.declare) await about(spec.name, channel.checkQueue(spec.name));
       for (const queue of declarationsOf(spec)) {
         await about(queue.name, channel.assertQueue(queue.name, { durable: true, arguments: queue.arguments }));
       }
     });
+    await inTime(declared, { ms: this.#answerTimeoutMs, what: `to the declaration of the queue '${spec.name}'` });
     for (const name of [spec.name, lostQueueOf(spec.name), deadQueueOf(spec.name)]) this.#known.set(name, spec);
   }
 

@@ -101,7 +101,7 @@ export const CONFIG_KEYS = {
   }),
   'broker.connectTimeout': key(timer, '10s', {
     celery: 'broker_connection_timeout',
-    doc: 'How long one attempt to connect may take.',
+    doc: 'How long one attempt to connect may take, and the broker’s answer to a declaration or a consumer.',
   }),
   'broker.connectRetryFor': key(type.duration({ min: '0s' }), '60s', {
     doc: 'How long a worker tries its first connection; 0: one attempt. A connection lost later is repaired for ever.',
