@@ -173,7 +173,7 @@ function lines(code: string): readonly string[] {
 }
 
 function isService(command: string): boolean {
-  return /^npx lovage (worker|relay)\b/.test(command);
+  return /^(?:[A-Z_]+=\S+ )*npx lovage (worker|relay)\b/.test(command);
 }
 
 function statementsOf(code: string): readonly string[] {

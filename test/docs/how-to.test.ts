@@ -14,6 +14,7 @@ const PAGES = [
   'relay',
   'deploy-on-kubernetes',
   'rate-limit',
+  'long-tasks',
   'time-limits',
   'run-several-processes',
 ];

@@ -37,12 +37,7 @@ export function createTransport(settings: BrokerSettings, context: DriverContext
  * stops reading the sockets of publishers, and would stop reading acknowledgements on the same one.
  */
 class AmqpTransport implements Transport {
-  readonly capabilities: TransportCapabilities = {
-    inspect: {
-      depths: (queues) => this.#onConnection(({ model }) => depths(model, queues)),
-      purge: (queue) => this.#onConnection(({ model }) => purge(model, queue)),
-    },
-  };
+  readonly capabilities: TransportCapabilities;
   readonly #settings: BrokerSettings;
   readonly #context: DriverContext;
   readonly #topology: Topology;
@@ -58,6 +53,13 @@ class AmqpTransport implements Transport {
     this.#settings = settings;
     this.#context = context;
     this.#topology = new Topology(settings.connectTimeoutMs);
+    this.capabilities = {
+      inspect: {
+        depths: (queues) => this.#onConnection(({ model }) => depths(model, queues)),
+        purge: (queue) => this.#onConnection(({ model }) => purge(model, queue)),
+      },
+      consumerTimeoutMs: settings.consumerTimeoutMs,
+    };
     const endpoints = settings.urls.map((url) => parseEndpoint(url, settings.heartbeatMs));
     if (endpoints.length === 0)
       throw new LovageError('LOVAGE_CONFIG', 'expected `broker` to be one URL or several, got none');

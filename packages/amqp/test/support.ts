@@ -22,6 +22,7 @@ export function client(url: string | readonly string[], settings: Partial<Broker
       connectTimeoutMs: 5_000,
       connectRetryForMs: 10_000,
       publishTimeoutMs: 20_000,
+      consumerTimeoutMs: 1_800_000,
       schema: 'lovage',
       listenUrl: null,
       prepare: true,

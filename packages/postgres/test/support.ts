@@ -50,6 +50,7 @@ export function brokerSettings(fields: Partial<BrokerSettings> = {}): BrokerSett
     connectTimeoutMs: 5_000,
     connectRetryForMs: 5_000,
     publishTimeoutMs: 10_000,
+    consumerTimeoutMs: 1_800_000,
     confirmWindow: 1_000,
     schema: 'lovage',
     listenUrl: null,

@@ -4,12 +4,14 @@ import {
   keepsResult,
   leavesRecord,
   noteOf,
+  parkedOf,
   type CommitResult,
   type Completion,
   type CompletionDraft,
   type Delivery,
   type ExecutionHost,
   type MessageSigner,
+  type OutboxMessage,
   type Outcome,
   type Runtime,
   type TaskDefinition,
@@ -66,6 +68,12 @@ export class Execution implements ExecutionHost, Commitment {
   /** It was aborted by the worker's stop: a failure is not the task's own. */
   #isInterruption = false;
   #log: TaskLogger | null = null;
+  /** Its own delivery is not acknowledged. */
+  #isOwnHeld = true;
+  /** Since when it holds deliveries that are not acknowledged; null: it holds none, as it is parked. */
+  #heldSince: number | null;
+  #parkedRow: string | null = null;
+  #wasParked = false;
 
   constructor(
     held: Held,
@@ -77,6 +85,7 @@ export class Execution implements ExecutionHost, Commitment {
     this.request = task.request;
     this.definition = task.definition;
     this.#context = context;
+    this.#heldSince = context.runtime.monotonic();
   }
 
   get resolver(): TaskResolver {
@@ -103,6 +112,16 @@ export class Execution implements ExecutionHost, Commitment {
   /** How long the task has run, in milliseconds; null: it has not started. */
   get runtimeMs(): number | null {
     return this.#startedAt === null ? null : this.#context.runtime.monotonic() - this.#startedAt;
+  }
+
+  /** How long a delivery of its has been unacknowledged, in milliseconds; null: it holds none. */
+  get heldMs(): number | null {
+    return this.#heldSince === null ? null : this.#context.runtime.monotonic() - this.#heldSince;
+  }
+
+  /** The row of the outbox that its message is, or may be, parked in; null: none that matters. */
+  get parkedRow(): string | null {
+    return this.#parkedRow;
   }
 
   /** Another copy may have been run: its record is to be read before this one is (rule 3). */
@@ -179,11 +198,11 @@ export class Execution implements ExecutionHost, Commitment {
       runtimeMs: this.runtimeMs,
       uuid: () => this.runtime.uuid(),
       sends: this.#context.sends,
-      parkedRow: null,
+      parkedRow: this.#parkedRow,
       signer: this.#context.signer,
     });
     this.phase = 'committing';
-    return this.#context.stores && leavesRecord(this.request, this.definition, outcome);
+    return this.#context.stores && (this.#wasParked || leavesRecord(this.request, this.definition, outcome));
   }
 
   /** Its own delivery came through this intake. */
@@ -191,9 +210,35 @@ export class Execution implements ExecutionHost, Commitment {
     return this.#intake === intake;
   }
 
-  /** Another copy of the same message: it shares this execution's end. */
-  takeOver(copy: Held): void {
+  /**
+   * Another copy of the same message: it shares this execution's end. Returns the row that is not to be relied on any more: a relay may have sent this copy, and be about to
+   * delete the row that it was. null: there is none.
+   */
+  takeOver(copy: Held): string | null {
     (this.#copies ??= []).push(copy);
+    this.#heldSince ??= this.#context.runtime.monotonic();
+    const row = this.#parkedRow;
+    this.#parkedRow = null;
+    return row;
+  }
+
+  /** What is to be written to the outbox in place of its deliveries; the same row until `parked` or a copy comes. null: no broker would take it once more. */
+  park(leaseMs: number): OutboxMessage | null {
+    this.#wasParked = true;
+    const rowId = (this.#parkedRow ??= this.runtime.uuid());
+    return parkedOf(this.#draft(), { rowId, leaseMs, signer: this.#context.signer });
+  }
+
+  /** The row has been written: acknowledges every copy. False: the row is not wanted any more, as a copy has come, or the task has ended or was given up. */
+  parked(rowId: string): boolean {
+    if (this.phase !== 'running' || this.#parkedRow !== rowId) return false;
+    this.#settleHeld();
+    return true;
+  }
+
+  /** The row is not there any more: a relay has sent it. */
+  unparked(rowId: string): void {
+    if (this.#parkedRow === rowId) this.#parkedRow = null;
   }
 
   settled(result: CommitResult): void {
@@ -203,14 +248,24 @@ export class Execution implements ExecutionHost, Commitment {
   /** Acknowledges every copy. */
   acknowledge(): void {
     this.phase = 'settled';
-    this.#intake.settle(this.#delivery);
-    for (const { intake, delivery } of this.#copies ?? []) intake.settle(delivery);
+    this.#settleHeld();
   }
 
-  /** Gives it up: every copy, to be handed back; the outcome, if one comes, is dropped. */
+  /** Gives it up: every copy, to be handed back; the outcome, if one comes, is dropped. Where there is none, `parkedRow` is to be handed back. */
   giveUp(): readonly Held[] {
     this.phase = 'returned';
-    return [{ intake: this.#intake, delivery: this.#delivery }, ...(this.#copies ?? [])];
+    const copies = this.#copies ?? [];
+    if (this.#heldSince === null) return copies;
+    this.#parkedRow = null;
+    return this.#isOwnHeld ? [{ intake: this.#intake, delivery: this.#delivery }, ...copies] : copies;
+  }
+
+  #settleHeld(): void {
+    if (this.#isOwnHeld) this.#intake.settle(this.#delivery);
+    for (const { intake, delivery } of this.#copies ?? []) intake.settle(delivery);
+    this.#isOwnHeld = false;
+    this.#copies = null;
+    this.#heldSince = null;
   }
 
   #draft(): CompletionDraft {

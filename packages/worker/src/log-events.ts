@@ -41,6 +41,12 @@ export function logEvents(events: EventBus, logger: Logger): () => void {
     const why = POSTPONED[reason];
     logger.info(`Task ${show(request)} ${why}: it ${when}`, { ...about('task:postponed', request), reason, due });
   });
+  on('task:parked', 'info', ({ request, runtimeMs }) => {
+    logger.info(
+      `Task ${show(request)} has run for ${seconds(runtimeMs)}: its message is kept in the outbox until it ends`,
+      { ...about('task:parked', request), runtimeMs },
+    );
+  });
   on('task:revoked', 'warn', ({ request, reason }) => {
     logger.warn(`Task ${show(request)} revoked: ${reason}`, { ...about('task:revoked', request), reason });
   });

@@ -34,6 +34,11 @@ export class LookUps {
     setImmediate(() => void this.#work());
   }
 
+  /** Forgets what waits, but for these. */
+  keep(isKept: (execution: Execution) => boolean): void {
+    this.#waiting = this.#waiting.filter(isKept);
+  }
+
   async #work(): Promise<void> {
     const { retrier, found } = this.#options;
     try {

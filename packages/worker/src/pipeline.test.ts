@@ -39,6 +39,7 @@ class Line {
       results: this.results,
       followUps: null,
       sends: false,
+      parking: null,
       clock: new Clock(runtime),
       revocations: null,
       resolver: this.app.resolver,

@@ -27,6 +27,7 @@ import { Execution, type ExecutionContext, type ExecutionPhase } from './executi
 import { Executions } from './executions.js';
 import type { Held, Intake } from './intake.js';
 import { LookUps } from './look-ups.js';
+import type { Parking } from './parking.js';
 import type { Pool } from './pool/pool.js';
 import { Pools } from './pool/pools.js';
 import type { Clock } from './relay/clock.js';
@@ -49,6 +50,8 @@ export interface PipelineOptions {
   readonly followUps: FollowUps | null;
   /** What a commit causes at once is sent from here; false: it is written to the queue itself. */
   readonly sends: boolean;
+  /** Keeps the messages of long tasks; null: there is no need, or no outbox. */
+  readonly parking: Parking | null;
   readonly clock: Clock;
   /** null: nothing can be revoked. */
   readonly revocations: Pick<Revocations, 'find'> | null;
@@ -160,8 +163,7 @@ export class Pipeline {
 
   /** The broker gives what this intake held to others: what has not started here is theirs. A copy that comes back finds its execution, or its record. */
   readonly lost = (intake: Intake): void => {
-    this.#giveUp(this.#executions.in('waiting').filter((execution) => execution.isFrom(intake)));
-    this.#forgetReturned();
+    this.giveBack(this.#executions.in('waiting').filter((execution) => execution.isFrom(intake)));
   };
 
   /** Nothing more starts. */
@@ -196,9 +198,14 @@ export class Pipeline {
   /** Hands back, to their queues, the deliveries of all executions in a phase; their outcomes are dropped. Returns how many executions. */
   handBack(phase: ExecutionPhase): number {
     const executions = this.#executions.in(phase);
+    this.giveBack(executions);
+    return executions.length;
+  }
+
+  /** Hands back, to their queues, the deliveries of these executions; their outcomes are dropped. */
+  giveBack(executions: readonly Execution[]): void {
     this.#giveUp(executions);
     this.#forgetReturned();
-    return executions.length;
   }
 
   /** Resolves when all that has ended is committed, and all that is dead is moved. */
@@ -227,7 +234,8 @@ export class Pipeline {
     const { request } = decision;
     const current = this.#executions.find(request);
     if (current !== undefined) {
-      current.takeOver(held);
+      const row = current.takeOver(held);
+      if (row !== null) this.#options.parking?.drop(row);
       events.emit('task:duplicate', { request });
       return;
     }
@@ -339,6 +347,7 @@ export class Pipeline {
     const isWaiting = ({ phase }: Execution): boolean => phase === 'waiting';
     this.#pools.keep(isWaiting);
     this.#rateLimiter.keep(isWaiting);
+    this.#lookUps?.keep(isWaiting);
   }
 
   #giveUp(executions: readonly Execution[]): void {
@@ -352,5 +361,6 @@ export class Pipeline {
       }
     }
     for (const [intake, deliveries] of byIntake) intake.requeue(deliveries);
+    this.#options.parking?.handBack(executions.flatMap(({ parkedRow }) => parkedRow ?? []));
   }
 }

@@ -1,5 +1,6 @@
 import { LovageError } from '@lovage/core';
 import { Deadline } from './deadline.js';
+import type { HoldWatch } from './hold-watch.js';
 import type { Intake } from './intake.js';
 import type { Pipeline } from './pipeline.js';
 import type { FollowUps } from './relay/follow-ups.js';
@@ -16,6 +17,8 @@ export interface WorkerParts {
   readonly revocations: Revocations | null;
   /** null: there is no outbox. */
   readonly outbox: OutboxParts | null;
+  /** null: deliveries may be held for ever. */
+  readonly holdWatch: HoldWatch | null;
 }
 
 /** What sends from the outbox. */
@@ -31,7 +34,7 @@ const GRACE_MS = 1_000;
 
 /** Stops a worker's parts in order, against one deadline (rule 11). Every delivery ends acknowledged or back in its queue. */
 export async function shutDown(parts: WorkerParts, deadline: Deadline): Promise<StopReport> {
-  const { pipeline, intakes, retention, revocations, outbox } = parts;
+  const { pipeline, intakes, retention, revocations, outbox, holdWatch } = parts;
   const running = pipeline.in('running');
 
   // 1. Stop consuming, and await the broker's word: a delivery handed back before it would come straight here again.
@@ -64,8 +67,9 @@ export async function shutDown(parts: WorkerParts, deadline: Deadline): Promise<
   // 7. Acknowledge.
   for (const intake of intakes) intake.flush();
 
-  // 8. Send what those commits have caused, and end the relay. What is not sent is any other relay's.
-  await Promise.all([within(GRACE_MS, Promise.resolve(outbox?.followUps.idle())), outbox?.relay.stop()]);
+  // 8. Send what those commits have caused, hand back what is parked, and end the relay. What is not sent is any other relay's.
+  const sent = within(GRACE_MS, Promise.all([outbox?.followUps.idle(), holdWatch?.stop()]));
+  await Promise.all([sent, outbox?.relay.stop()]);
 
   // 9. Close.
   await within(

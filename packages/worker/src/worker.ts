@@ -12,9 +12,11 @@ import {
 } from '@lovage/core';
 import { processName, workerInfoOf } from './app-info.js';
 import { Deadline } from './deadline.js';
+import { HoldWatch, holdLimitsOf } from './hold-watch.js';
 import { Intake, type IntakeOptions } from './intake.js';
 import { createLogger } from './logger.js';
 import { LostMessages } from './lost-messages.js';
+import { parkingOf } from './parking.js';
 import { Pipeline } from './pipeline.js';
 import { AsyncPool } from './pool/async-pool.js';
 import { Clock } from './relay/clock.js';
@@ -171,6 +173,8 @@ export class Worker {
     const { revocations: store } = results?.capabilities ?? {};
     const { keepMs, graceMs } = settings.revocations;
     const revocations = store === undefined ? null : new Revocations({ store, keepMs, events, runtime });
+    const holdLimits = holdLimitsOf(transport.capabilities);
+    const parking = holdLimits === null ? null : parkingOf(results, { ...holdLimits, events });
     const pipeline = new Pipeline({
       worker,
       settings,
@@ -179,6 +183,7 @@ export class Worker {
       results,
       followUps: outbox?.followUps ?? null,
       sends: outbox?.sends ?? false,
+      parking,
       clock,
       revocations,
       resolver,
@@ -203,7 +208,9 @@ export class Worker {
         ? null
         : new Retention({ results, events, runtime, keepRevocationsMs: settings.revocations.keepMs });
     const intakes: Intake[] = [];
-    this.#parts = { pipeline, intakes, retention, revocations, outbox };
+    const holdWatch =
+      holdLimits === null ? null : new HoldWatch({ pipeline, parking, limits: holdLimits, tasks, events });
+    this.#parts = { pipeline, intakes, retention, revocations, outbox, holdWatch };
     // Before anything is consumed: its first claim sets the clock, and what is revoked must not run.
     await Promise.all([
       outbox?.relay.start(),
@@ -227,6 +234,7 @@ export class Worker {
       await open(new Intake(queue), { source: lostQueueOf(queue), prefetch: LOST_PREFETCH, receive: lost.receive });
     }
     retention?.start();
+    holdWatch?.start();
   }
 
   /** null: the app has no outbox. */

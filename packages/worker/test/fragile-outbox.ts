@@ -23,13 +23,21 @@ export class FragileOutbox implements Outbox {
   before: (step: 'claim' | 'park' | 'renew' | 'remove' | 'release') => void | Promise<void> = () => undefined;
   /** Called with what a claim has found, before the relay hears of it. */
   claimed: (claim: OutboxClaim) => void | Promise<void> = () => undefined;
+  /** Called when a row has been parked; what it throws is all that the worker hears. */
+  parkedBut: (row: OutboxMessage) => void = () => undefined;
   #watching = 0;
+  #waiting: (() => void)[] = [];
   readonly #inner: Outbox;
   readonly #changed: () => void;
 
   constructor(inner: Outbox, changed: () => void = () => undefined) {
     this.#inner = inner;
     this.#changed = changed;
+  }
+
+  /** Resolves once this holds, looked at after each step. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   get watching(): number {
@@ -49,7 +57,7 @@ export class FragileOutbox implements Outbox {
     await this.before('claim');
     const claim = await this.#inner.claim(limit);
     this.claims.push(claim);
-    this.#changed();
+    this.#tell();
     await this.claimed(claim);
     return claim;
   }
@@ -58,14 +66,15 @@ export class FragileOutbox implements Outbox {
     await this.before('park');
     await this.#inner.park(row);
     this.parked.push(row);
-    this.#changed();
+    this.parkedBut(row);
+    this.#tell();
   }
 
   async renew(rowIds: readonly string[], inMs: number): Promise<readonly string[]> {
     await this.before('renew');
     const kept = await this.#inner.renew(rowIds, inMs);
     this.renewed.push({ rowIds, inMs, kept });
-    this.#changed();
+    this.#tell();
     return kept;
   }
 
@@ -73,7 +82,7 @@ export class FragileOutbox implements Outbox {
     await this.before('remove');
     await this.#inner.remove(rowIds);
     this.removed.push(...rowIds);
-    this.#changed();
+    this.#tell();
   }
 
   async release(holds: readonly UniqueHold[]): Promise<void> {
@@ -99,5 +108,10 @@ export class FragileOutbox implements Outbox {
 
   cancel(taskIds: readonly string[]): Promise<readonly string[]> {
     return this.#inner.cancel(taskIds);
+  }
+
+  #tell(): void {
+    this.#changed();
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }

@@ -131,6 +131,7 @@ const OBSERVED: readonly EventName[] = [
   'task:revoked',
   'task:retried',
   'task:postponed',
+  'task:parked',
   'task:duplicate',
   'message:dead',
   'connection:open',

@@ -112,6 +112,9 @@ export const CONFIG_KEYS = {
   'broker.confirmWindow': key(type.integer({ min: 1, max: 1_000_000 }), 1000, {
     doc: 'How many messages may be unconfirmed at once; more wait.',
   }),
+  'broker.consumerTimeout': key(type.duration({ min: '1s' }), '30m', {
+    doc: 'RabbitMQ: its own `consumer_timeout`, if that is not the default: how long it leaves a message unacknowledged. A task that runs for half of it is parked in the outbox.',
+  }),
   'broker.schema': optional(type.schemaName, {
     doc: 'PostgreSQL: the schema of the tables. Unset: `results.schema`.',
   }),

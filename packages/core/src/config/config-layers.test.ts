@@ -37,6 +37,7 @@ describe('defaults', () => {
         connectTimeoutMs: 10_000,
         connectRetryForMs: 60_000,
         publishTimeoutMs: 10_000,
+        consumerTimeoutMs: 1_800_000,
         confirmWindow: 1000,
         schema: 'lovage',
         listenUrl: null,

@@ -101,6 +101,7 @@ export function resolveSettings(layers: readonly ConfigLayer[]): Settings {
       connectTimeoutMs: get('broker.connectTimeout'),
       connectRetryForMs: get('broker.connectRetryFor'),
       publishTimeoutMs: get('broker.publishTimeout'),
+      consumerTimeoutMs: get('broker.consumerTimeout'),
       confirmWindow: get('broker.confirmWindow'),
       schema: get('broker.schema') ?? get('results.schema'),
       listenUrl: get('broker.listenUrl') ?? (isOneUrl ? get('results.listenUrl') : null),

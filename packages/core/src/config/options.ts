@@ -44,6 +44,8 @@ export interface BrokerConfig {
   readonly publishTimeout?: Duration;
   /** Messages that may be unconfirmed at once. Default 1000. */
   readonly confirmWindow?: number;
+  /** RabbitMQ: its own `consumer_timeout`, if that is not the default. Default '30m'. */
+  readonly consumerTimeout?: Duration;
   /** PostgreSQL: the schema of the tables. Default: that of the results. */
   readonly schema?: string | null;
   /** PostgreSQL: where to LISTEN, if `url` is a pooler that cannot. Default: as of results with the same URL. */

@@ -52,6 +52,8 @@ export interface BrokerSettings {
   readonly connectRetryForMs: number;
   /** How long `delay` waits for the broker's word, a first connection included. */
   readonly publishTimeoutMs: number;
+  /** RabbitMQ alone: how long it leaves a delivery unacknowledged (its `consumer_timeout`). */
+  readonly consumerTimeoutMs: number;
   /** How many messages may be unconfirmed at once; more wait. */
   readonly confirmWindow: number;
   /** PostgreSQL alone: the schema of the tables. */

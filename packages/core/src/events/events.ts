@@ -31,6 +31,8 @@ export interface LovageEvents {
     readonly reason: 'early' | 'unknown' | 'rate';
     readonly due: DueTime;
   };
+  /** It has run so long that its message is kept in the outbox, and its delivery was acknowledged. */
+  'task:parked': { readonly request: TaskRequest; readonly runtimeMs: number };
   'task:revoked': { readonly request: TaskRequest; readonly reason: string };
   /** A copy of a message whose task had already ended, or is running here: not run. */
   'task:duplicate': { readonly request: TaskRequest };

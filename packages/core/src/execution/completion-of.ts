@@ -115,6 +115,21 @@ function againOf(draft: CompletionDraft, outcome: AgainOutcome, options: EndOpti
   };
 }
 
+/** The message as it came, to be parked for so many milliseconds (`Outbox.park`); null: no broker would take it once more. */
+export function parkedOf(
+  { record: { id: taskId, task, attempt, retries }, message }: CompletionDraft,
+  {
+    rowId,
+    leaseMs,
+    signer,
+  }: { readonly rowId: string; readonly leaseMs: number; readonly signer: MessageSigner | null },
+): OutboxMessage | null {
+  const again = resend(message, { attempt, retries, unknownSince: null });
+  const signed = signer?.sign(again) ?? again;
+  if (headersProblem(signed) !== null) return null;
+  return { rowId, taskId, task, message: signed, due: { inMs: leaseMs } };
+}
+
 function cannotWait(reason: string, outcome: AgainOutcome): ErrorRecord {
   const error = encodeError(new LovageError('LOVAGE_PAYLOAD', `the message cannot be sent once more: ${reason}`));
   return outcome.kind === 'retry' ? { ...error, cause: outcome.error } : error;

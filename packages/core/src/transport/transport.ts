@@ -21,6 +21,8 @@ export interface TransportCapabilities {
   readonly schema?: SchemaManager;
   /** The table that its queues are. */
   readonly table?: QueueTable;
+  /** How long a delivery may stay unsettled, in milliseconds: the broker then gives all that its consumer holds to others. Absent: for ever. */
+  readonly consumerTimeoutMs?: number;
 }
 
 /** The table of a transport whose queues are in a database. */
