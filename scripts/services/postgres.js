@@ -13,6 +13,7 @@ const { ServiceError } = require('./service-error.js');
  * A private PostgreSQL server.
  * @typedef {object} Postgres
  * @property {string} url postgres://…, user lovage (superuser), database lovage
+ * @property {(files: Readonly<Record<string, string>>) => void} write writes files that the server alone can read into its data folder
  * @property {() => Promise<void>} kill ends the server at once, as a crash would; its data stays
  * @property {() => Promise<void>} start starts a killed server again, same port, same data
  * @property {() => Promise<void>} stop ends the server and removes its data; idempotent
@@ -23,10 +24,11 @@ const { ServiceError } = require('./service-error.js');
  *
  * Only its binaries are used, from a copy: as root the server must belong to another user, who cannot enter a clone in /root,
  * and the copy also makes up for the package's install script, which npm may have been told not to run.
- * @param {{ signal?: AbortSignal | undefined }} [options]
+ * @param {{ settings?: Readonly<Record<string, string>>, files?: Readonly<Record<string, string>>, signal?: AbortSignal | undefined }} [options] settings: over the server's own;
+ *   files: see `write`
  * @returns {Promise<Postgres>}
  */
-async function startPostgres({ signal } = {}) {
+async function startPostgres({ settings: own = {}, files = {}, signal } = {}) {
   const native = findBinaries();
   const folder = scratchFolder('postgres');
   const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined;
@@ -45,6 +47,7 @@ async function startPostgres({ signal } = {}) {
       unix_socket_directories: '',
       max_connections: 200,
       timezone: 'UTC',
+      ...own,
     };
     server = startDaemon(path.join(folder, 'bin', 'postgres'), {
       name: 'PostgreSQL',
@@ -57,6 +60,15 @@ async function startPostgres({ signal } = {}) {
     const { log } = server;
     const probe = () => log().includes('database system is ready to accept connections');
     await untilReady(server, { name: 'PostgreSQL', probe, timeoutMs: 60_000, signal });
+  }
+
+  /** @param {Readonly<Record<string, string>>} contents */
+  function write(contents) {
+    for (const [name, content] of Object.entries(contents)) {
+      const file = path.join(data, name);
+      fs.writeFileSync(file, content, { mode: 0o600 });
+      if (user) fs.chownSync(file, user.uid, user.gid);
+    }
   }
 
   async function kill() {
@@ -72,12 +84,13 @@ async function startPostgres({ signal } = {}) {
   try {
     copyBinaries(native, folder);
     createCluster(folder, { data, env, user });
+    write(files);
     await start();
   } catch (error) {
     await stop();
     throw error;
   }
-  return { url: `postgres://lovage:lovage@127.0.0.1:${port}/lovage`, kill, start, stop };
+  return { url: `postgres://lovage:lovage@127.0.0.1:${port}/lovage`, write, kill, start, stop };
 }
 
 /** @returns {string} the folder that holds bin, lib and share */

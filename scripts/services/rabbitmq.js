@@ -41,15 +41,15 @@ function findRabbit(folders = RABBIT_FOLDERS) {
 
 /**
  * Starts a private node on free ports of 127.0.0.1, with its own cookie, its own epmd and its data in a scratch folder.
- * @param {{ bin: string, signal?: AbortSignal | undefined }} options bin: the folder that `findRabbit` found
+ * @param {{ bin: string, config?: readonly string[], signal?: AbortSignal | undefined }} options bin: the folder that `findRabbit` found; config: further lines of rabbitmq.conf
  * @returns {Promise<Rabbit>}
  */
-async function startRabbit({ bin, signal }) {
+async function startRabbit({ bin, config = [], signal }) {
   const folder = scratchFolder('rabbitmq');
   const [port, distPort, epmdPort, apiPort] = /** @type {[number, number, number, number]} */ (await freePorts(4));
   const name = `lovage-${randomUUID().slice(0, 8)}@localhost`;
   const env = nodeEnv({ folder, name, port, distPort, epmdPort });
-  writeConfig(folder, { port, apiPort });
+  writeConfig(folder, { port, apiPort, config });
 
   // Started here rather than by the node, which would leave it running for ever.
   const epmd = startDaemon(findEpmd(), {
@@ -129,8 +129,8 @@ function nodeEnv({ folder, name, port, distPort, epmdPort }) {
   };
 }
 
-/** @param {string} folder @param {{ port: number, apiPort: number }} ports */
-function writeConfig(folder, { port, apiPort }) {
+/** @param {string} folder @param {{ port: number, apiPort: number, config: readonly string[] }} options */
+function writeConfig(folder, { port, apiPort, config }) {
   fs.writeFileSync(path.join(folder, 'rabbitmq-env.conf'), '');
   fs.writeFileSync(path.join(folder, 'enabled_plugins'), '[rabbitmq_management].\n');
   fs.writeFileSync(
@@ -141,6 +141,7 @@ function writeConfig(folder, { port, apiPort }) {
       `management.tcp.port = ${apiPort}`,
       'management_agent.disable_metrics_collector = true', // the API is here to make vhosts; its statistics would slow benchmarks
       'disk_free_limit.absolute = 50MB', // the default blocks every publisher on a small disk, in silence
+      ...config,
       '',
     ].join('\n'),
   );

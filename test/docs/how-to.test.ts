@@ -17,6 +17,7 @@ const PAGES = [
   'long-tasks',
   'time-limits',
   'run-several-processes',
+  'secure',
 ];
 const TSC = path.join(__dirname, '..', '..', 'node_modules', 'typescript', 'bin', 'tsc');
 

@@ -5,6 +5,10 @@ export interface IsolatedBroker {
   /** amqp://… with the virtual host in it. */
   readonly url: string;
   readonly vhost: string;
+  /** Makes a user of the whole server who may do anything in this virtual host, or changes his password. */
+  addUser(name: string, password: string): Promise<void>;
+  /** Deletes a user; the broker closes his connections. */
+  dropUser(name: string): Promise<void>;
   /** Deletes the virtual host: its queues and messages with it; connections to it are closed by the broker. */
   drop(): Promise<void>;
 }
@@ -37,9 +41,20 @@ export async function isolatedBroker(): Promise<IsolatedBroker> {
     }
   };
   await call('PUT', `vhosts/${vhost}`);
-  await call('PUT', `permissions/${vhost}/${encodeURIComponent(user)}`, { configure: '.*', write: '.*', read: '.*' });
+  const permit = (name: string) =>
+    call('PUT', `permissions/${vhost}/${encodeURIComponent(name)}`, { configure: '.*', write: '.*', read: '.*' });
+  await permit(user);
   broker.pathname = `/${vhost}`;
-  return { url: broker.href, vhost, drop: () => call('DELETE', `vhosts/${vhost}`) };
+  return {
+    url: broker.href,
+    vhost,
+    addUser: async (name, secret) => {
+      await call('PUT', `users/${name}`, { password: secret, tags: '' });
+      await permit(name);
+    },
+    dropUser: (name) => call('DELETE', `users/${name}`),
+    drop: () => call('DELETE', `vhosts/${vhost}`),
+  };
 }
 
 export function required(name: 'LOVAGE_BROKER' | 'LOVAGE_RESULTS'): string {

@@ -7,6 +7,8 @@ export interface IsolatedResults {
   /** postgres://… of the new database. */
   readonly url: string;
   readonly database: string;
+  /** Runs statements in it, one after another, each by itself. */
+  sql(...statements: readonly string[]): Promise<void>;
   /** Deletes the database; connections to it are ended by the server. */
   drop(): Promise<void>;
 }
@@ -21,14 +23,19 @@ export async function isolatedResults(): Promise<IsolatedResults> {
   await execute(server, `CREATE DATABASE ${database}`);
   const url = new URL(server);
   url.pathname = `/${database}`;
-  return { url: url.href, database, drop: () => execute(server, `DROP DATABASE IF EXISTS ${database} WITH (FORCE)`) };
+  return {
+    url: url.href,
+    database,
+    sql: (...statements) => execute(url.href, ...statements),
+    drop: () => execute(server, `DROP DATABASE IF EXISTS ${database} WITH (FORCE)`),
+  };
 }
 
-async function execute(url: string, statement: string): Promise<void> {
+async function execute(url: string, ...statements: readonly string[]): Promise<void> {
   const client = new Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query(statement);
+    for (const statement of statements) await client.query(statement);
   } finally {
     await client.end();
   }

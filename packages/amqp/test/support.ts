@@ -27,6 +27,7 @@ export function client(url: string | readonly string[], settings: Partial<Broker
       listenUrl: null,
       prepare: true,
       confirmWindow: 1_000,
+      credentials: null,
       tls: null,
       ...settings,
     },

@@ -14,6 +14,7 @@ import {
   isLovageError,
   maskUrl,
 } from '@lovage/core';
+import { clientWith } from './database/client-with.js';
 import { connectionConfig } from './database/connection-config.js';
 import { Database } from './database/database.js';
 import { outboxChannelOf } from './outbox/outbox-channel.js';
@@ -186,15 +187,17 @@ export class PostgresResultBackend implements ResultBackend {
 
   /** null: without a URL to listen at (a pool was handed in) there is nothing to listen with: a lent connection might be the pool's only one. */
   #listen(follower: Follower): (() => void) | null {
-    const { url, listenUrl, connectTimeoutMs, tls } = this.#settings;
+    const { url, listenUrl, connectTimeoutMs, credentials, tls } = this.#settings;
     const listenAt = listenUrl ?? url;
     if (listenAt === '') return null;
     const applicationName = `lovage ${this.#context.name} listen`;
+    const ListenClient = clientWith(credentials, { target: 'results', timeoutMs: connectTimeoutMs });
     this.#listener ??= new WakeListener({
       context: this.#context,
       target: 'results',
       url: maskUrl(listenAt),
-      config: () => connectionConfig(listenAt, { applicationName, connectTimeoutMs, tls }),
+      client: () =>
+        new ListenClient(connectionConfig(listenAt, { applicationName, connectTimeoutMs, tls, target: 'results' })),
       notify: async (channel) => void (await this.#database.run(NOTIFY, [[channel], ['[]']])),
     });
     return this.#listener.follow(follower);

@@ -37,6 +37,7 @@ export function resultsSettings(fields: Partial<ResultsSettings> = {}): ResultsS
     poolSize: 4,
     connectTimeoutMs: 5_000,
     connectRetryForMs: 5_000,
+    credentials: null,
     tls: null,
     ...fields,
   };
@@ -55,6 +56,7 @@ export function brokerSettings(fields: Partial<BrokerSettings> = {}): BrokerSett
     schema: 'lovage',
     listenUrl: null,
     prepare: true,
+    credentials: null,
     tls: null,
     ...fields,
   };

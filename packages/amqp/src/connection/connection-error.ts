@@ -1,4 +1,4 @@
-import { LovageError } from '@lovage/core';
+import { LovageError, isLovageError, tlsAdvice } from '@lovage/core';
 import type { Endpoint } from './endpoint.js';
 
 /** What went wrong, for people. Node puts the reasons of `localhost` (IPv6, IPv4) into an AggregateError with no message of its own. */
@@ -9,15 +9,21 @@ export function reasonOf(error: unknown): string {
 }
 
 /**
- * The broker's refusal as LOVAGE_ACCESS_REFUSED; null for any other failure.
+ * What time does not mend: the broker's refusal as LOVAGE_ACCESS_REFUSED, a certificate that is not trusted (or the like) as LOVAGE_CONFIG; null for any other failure.
  * amqplib gives no code here: a refused login is a text with 403, a refused virtual host "got <ConnectionClose>" in place of OpenOk.
  */
 export function refusalOf(error: unknown, endpoint: Endpoint): LovageError | null {
+  if (isLovageError(error, 'LOVAGE_CONFIG')) return error;
+  const advice = tlsAdvice(error, 'broker');
   const reason = reasonOf(error);
+  if (advice !== null)
+    return new LovageError('LOVAGE_CONFIG', `no TLS with the broker at ${endpoint.masked}: ${advice} (${reason})`, {
+      cause: error,
+    });
   if (/\bACCESS[_-]REFUSED\b/.test(reason)) {
     return new LovageError(
       'LOVAGE_ACCESS_REFUSED',
-      `the broker at ${endpoint.masked} refused the login of user '${endpoint.user}': ${reason}. Check the user and the password in \`broker\``,
+      `the broker at ${endpoint.masked} refused the login of user '${endpoint.user}': ${reason}. Check the user and the password in \`broker\`, or what broker.credentials gives`,
       { cause: error },
     );
   }

@@ -1,4 +1,4 @@
-import { backoffDelay, isLovageError } from '@lovage/core';
+import { askCredentials, backoffDelay, isLovageError } from '@lovage/core';
 import type { BrokerSettings, DriverContext, LovageError, StartOptions } from '@lovage/core';
 import { connect } from 'amqplib';
 import type { ChannelModel } from 'amqplib';
@@ -6,7 +6,7 @@ import { acceptAnyHeaders } from '../wire/accept-any-headers.js';
 import { refusalOf, stopped, unavailable } from './connection-error.js';
 import { nextState } from './connection-state.js';
 import type { ConnectionEvent, ConnectionState } from './connection-state.js';
-import type { Endpoint } from './endpoint.js';
+import { type Endpoint, endpointFor } from './endpoint.js';
 import { pause } from './pause.js';
 import { socketOptions } from './socket-options.js';
 
@@ -132,7 +132,7 @@ export class ConnectionSupervisor {
       failures = this.#state === 'waiting' && runtime.monotonic() - begun > RECONNECT_BACKOFF.maxMs ? 1 : failures + 1;
       const delayMs = this.#delayAfter(failures);
       if (!everOpen) {
-        const verdict = this.#verdict(error, { endpoint, until: first.until, delayMs });
+        const verdict = this.#verdict(error, { until: first.until, delayMs });
         if (verdict !== null) {
           this.#move('gaveUp');
           first.reject(verdict);
@@ -157,19 +157,22 @@ export class ConnectionSupervisor {
     const socket = new AbortController();
     const abort = () => socket.abort();
     this.#stop.signal.addEventListener('abort', abort);
+    const ownMs = timeoutMs > 0 ? Math.min(timeoutMs, settings.connectTimeoutMs) : settings.connectTimeoutMs;
+    let asked = endpoint;
     let model: ChannelModel;
     try {
+      asked = await this.#withCredentials(endpoint, { timeoutMs: ownMs, signal: socket.signal });
       model = await connect(
-        endpoint.connect,
+        asked.connect,
         await socketOptions({
           settings,
           connectionName: `${context.name} (${role})`,
-          timeoutMs: timeoutMs > 0 ? Math.min(timeoutMs, settings.connectTimeoutMs) : settings.connectTimeoutMs,
+          timeoutMs: ownMs,
           signal: socket.signal,
         }),
       );
     } catch (error) {
-      return this.#stop.signal.aborted ? null : (error as Error);
+      return this.#stop.signal.aborted ? null : (refusalOf(error, asked) ?? (error as Error));
     } finally {
       this.#stop.signal.removeEventListener('abort', abort);
     }
@@ -195,6 +198,15 @@ export class ConnectionSupervisor {
     this.#move('lost');
     context.events.emit('connection:lost', { target: 'broker', url: endpoint.masked, role: this.#options.role, error });
     return error;
+  }
+
+  async #withCredentials(
+    endpoint: Endpoint,
+    options: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  ): Promise<Endpoint> {
+    const { credentials } = this.#options.settings;
+    if (credentials === null) return endpoint;
+    return endpointFor(endpoint, await askCredentials(credentials, { target: 'broker', ...options }));
   }
 
   #opened(connection: OpenConnection, endpoint: Endpoint): void {
@@ -243,13 +255,8 @@ export class ConnectionSupervisor {
   }
 
   /** What `start` throws; null: try again. */
-  #verdict(
-    error: Error,
-    { endpoint, until, delayMs }: { readonly endpoint: Endpoint; readonly until: number; readonly delayMs: number },
-  ): LovageError | null {
-    if (isLovageError(error, 'LOVAGE_CONFIG')) return error;
-    const refusal = refusalOf(error, endpoint);
-    if (refusal !== null) return refusal;
+  #verdict(error: Error, { until, delayMs }: { readonly until: number; readonly delayMs: number }): LovageError | null {
+    if (isLovageError(error, 'LOVAGE_CONFIG') || isLovageError(error, 'LOVAGE_ACCESS_REFUSED')) return error;
     const { runtime } = this.#options.context;
     if (delayMs === 0 || runtime.monotonic() + delayMs <= until) return null;
     const hosts = this.#options.endpoints.map(({ masked }) => masked).join(', ');

@@ -1,4 +1,4 @@
-import { LovageError, expected, maskUrl } from '@lovage/core';
+import { LovageError, expected, maskUrl, type Credentials } from '@lovage/core';
 import type { Options } from 'amqplib';
 
 /** One host of the broker, as a URL names it. */
@@ -40,6 +40,11 @@ export function parseEndpoint(url: string, heartbeatMs: number): Endpoint {
       heartbeat: Math.min(65_535, Math.max(1, Math.round(heartbeatMs / 1000))),
     },
   };
+}
+
+/** The same host, for somebody else. */
+export function endpointFor(endpoint: Endpoint, { username, password }: Credentials): Endpoint {
+  return { ...endpoint, user: username, connect: { ...endpoint.connect, username, password } };
 }
 
 function decode(part: string): string {

@@ -4,7 +4,7 @@ import * as type from './config-type.js';
 import type { ConfigType } from './config-type.js';
 import { url, urls } from './config-url.js';
 import { queues, routes } from './queue-types.js';
-import { contentTypes, keyId, signingKeys } from './security-types.js';
+import { contentTypes, credentials, keyId, signingKeys } from './security-types.js';
 
 /** One key of the configuration. */
 export interface ConfigKey<T = unknown> {
@@ -124,6 +124,10 @@ export const CONFIG_KEYS = {
   'broker.prepare': optional(type.boolean, {
     doc: 'PostgreSQL: false: no named prepared statements. Unset: `results.prepare`, if both are one URL.',
   }),
+  'broker.credentials': optional(credentials, {
+    inEnv: false,
+    doc: 'Asked for user and password at each connection and reconnection, instead of what the URL says. Unset: `results.credentials`, if both are one URL.',
+  }),
   ...tlsKeys('broker'),
 
   'results.url': optional(url, {
@@ -160,6 +164,10 @@ export const CONFIG_KEYS = {
   'results.connectTimeout': key(timer, '10s', { doc: 'How long one attempt to connect may take.' }),
   'results.connectRetryFor': key(type.duration({ min: '0s' }), '60s', {
     doc: 'How long a worker tries its first connection; 0: one attempt.',
+  }),
+  'results.credentials': optional(credentials, {
+    inEnv: false,
+    doc: 'Asked for user and password at each connection and reconnection, instead of what the URL says. Unset: `broker.credentials`, if both are one URL.',
   }),
   ...tlsKeys('results'),
 

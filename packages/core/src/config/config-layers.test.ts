@@ -42,6 +42,7 @@ describe('defaults', () => {
         schema: 'lovage',
         listenUrl: null,
         prepare: true,
+        credentials: null,
         tls: null,
       },
       results: null,
@@ -68,6 +69,7 @@ describe('defaults', () => {
       poolSize: 4,
       connectTimeoutMs: 10_000,
       connectRetryForMs: 60_000,
+      credentials: null,
       tls: null,
     });
   });

@@ -78,7 +78,7 @@ export function resolveSettings(layers: readonly ConfigLayer[]): Settings {
   const brokerUrls = get('broker.url') ?? Object.freeze([]);
   const resultsUrl = RESULTS.some((path) => values.has(path)) ? get('results.url') : databaseOf(brokerUrls);
   const stored = resultsUrl !== null || get('results.backend') !== null || get('results.pool') !== null;
-  // One URL, one server: what is said of the results holds for the broker too, and the reverse for TLS.
+  // One URL, one server: what is said of the results holds for the broker too, and the reverse for TLS and credentials.
   const isOneUrl = resultsUrl !== null && resultsUrl === brokerUrls[0];
   const [brokerTls, resultsTls] = [tls('broker'), tls('results')];
 
@@ -106,6 +106,7 @@ export function resolveSettings(layers: readonly ConfigLayer[]): Settings {
       schema: get('broker.schema') ?? get('results.schema'),
       listenUrl: get('broker.listenUrl') ?? (isOneUrl ? get('results.listenUrl') : null),
       prepare: get('broker.prepare') ?? (isOneUrl ? get('results.prepare') : true),
+      credentials: get('broker.credentials') ?? (isOneUrl ? get('results.credentials') : null),
       tls: brokerTls ?? (isOneUrl ? resultsTls : null),
     }),
     results: !stored
@@ -122,6 +123,7 @@ export function resolveSettings(layers: readonly ConfigLayer[]): Settings {
           poolSize: get('results.poolSize'),
           connectTimeoutMs: get('results.connectTimeout'),
           connectRetryForMs: get('results.connectRetryFor'),
+          credentials: get('results.credentials') ?? (isOneUrl ? get('broker.credentials') : null),
           tls: resultsTls ?? (isOneUrl ? brokerTls : null),
         }),
     worker: Object.freeze({

@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import type { ResultBackend } from '../results/result-backend.js';
 import type { Duration } from '../runtime/duration.js';
 import type { Transport } from '../transport/transport.js';
+import type { CredentialsProvider } from './credentials.js';
 
 /**
  * An app's configuration as users write it: every key may be absent. docs/reference/configuration.md lists the keys with their
@@ -52,6 +53,8 @@ export interface BrokerConfig {
   readonly listenUrl?: string | null;
   /** PostgreSQL: false: no named prepared statements. Default: as of results with the same URL, else true. */
   readonly prepare?: boolean | null;
+  /** Asked for user and password at each connection and reconnection, instead of what the URL says. Default: as of results with the same URL. */
+  readonly credentials?: CredentialsProvider | null;
   readonly tls?: TlsConfig;
 }
 
@@ -77,6 +80,8 @@ export interface ResultsConfig {
   readonly connectTimeout?: Duration;
   /** How long a worker tries its first connection. Default '60s'. */
   readonly connectRetryFor?: Duration;
+  /** Asked for user and password at each connection and reconnection, instead of what the URL says. Default: as of a broker with the same URL. */
+  readonly credentials?: CredentialsProvider | null;
   readonly tls?: TlsConfig;
 }
 

@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { JSON_CONTENT } from '../message/message-rules.js';
 import { readSigningKey } from '../security/signing-key.js';
 import { type ConfigType, configType, isRecord } from './config-type.js';
+import type { CredentialsProvider } from './credentials.js';
 
 /** Shorter than any secret: one that was given in the place of an id is not shown. */
 const KEY_ID = /^[A-Za-z0-9][\w.-]{0,30}$/;
@@ -24,6 +25,16 @@ export const keyId: ConfigType<string> = {
   read(value, what, problems) {
     if (typeof value === 'string' && KEY_ID.test(value)) return value;
     problems.push(`expected ${what} to be ${keyId.expectation}; what it is, is not shown`);
+    return undefined;
+  },
+};
+
+/** Shows no value: the credentials themselves may stand in the place of the function. */
+export const credentials: ConfigType<CredentialsProvider> = {
+  expectation: 'a function that gives { username, password }, or a promise of it',
+  read(value, what, problems) {
+    if (typeof value === 'function') return value as CredentialsProvider;
+    problems.push(`expected ${what} to be ${credentials.expectation}; what it is, is not shown`);
     return undefined;
   },
 };

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { ResultBackend } from '../results/result-backend.js';
 import type { Transport } from '../transport/transport.js';
+import type { CredentialsProvider } from './credentials.js';
 
 /** An app's whole configuration, resolved: every key present, every duration in milliseconds. Immutable. */
 export interface Settings {
@@ -62,6 +63,8 @@ export interface BrokerSettings {
   readonly listenUrl: string | null;
   /** PostgreSQL alone; false: no named prepared statements (a pooler in transaction mode). */
   readonly prepare: boolean;
+  /** Asked at each connection, instead of what the URLs say; null: they say it. */
+  readonly credentials: CredentialsProvider | null;
   /** TLS material, as node:tls takes it; file names of PEM files. For `amqps` and `postgres` URLs. */
   readonly tls: TlsSettings | null;
 }
@@ -95,6 +98,8 @@ export interface ResultsSettings {
   readonly poolSize: number;
   readonly connectTimeoutMs: number;
   readonly connectRetryForMs: number;
+  /** Asked at each connection, instead of what the URLs say; null: they say it. */
+  readonly credentials: CredentialsProvider | null;
   readonly tls: TlsSettings | null;
 }
 

@@ -1,4 +1,4 @@
-import { type ConnectionTarget, type ErrorCode, LovageError, isLovageError } from '@lovage/core';
+import { type ConnectionTarget, type ErrorCode, LovageError, isLovageError, tlsAdvice } from '@lovage/core';
 
 /**
  * What an error of pg means for what was asked.
@@ -34,12 +34,6 @@ const BY_NODE_CODE: Readonly<Record<string, DatabaseFailure>> = {
   ERR_INVALID_URL: 'config',
   ENOENT: 'config', // a file of TLS material named in the URL
   EACCES: 'config',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'config',
-  CERT_HAS_EXPIRED: 'config',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'config',
-  SELF_SIGNED_CERT_IN_CHAIN: 'config',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'config',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'config',
   ERR_STRING_TOO_LONG: 'row',
 };
 
@@ -78,6 +72,7 @@ export function failureOf(error: unknown): DatabaseFailure {
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
   const known = typeof code === 'string' ? BY_NODE_CODE[code] : undefined;
   if (known !== undefined) return known;
+  if (tlsAdvice(error, 'results') !== null) return 'config';
   return BY_MESSAGE.find(([pattern]) => pattern.test(String(message)))?.[1] ?? 'lost';
 }
 
@@ -95,6 +90,9 @@ export function sqlStateOf(error: unknown): string | null {
 /** The coded error for one of pg's; one of ours passes as it is. `url` is shown, and must be masked. */
 export function databaseError(error: unknown, url: string, target: ConnectionTarget = 'results'): LovageError {
   if (isLovageError(error)) return error;
+  // pg-pool wraps what kept a client from connecting in time.
+  const { cause } = error as { readonly cause?: unknown };
+  if (isLovageError(cause)) return cause;
   const failure = failureOf(error);
   const code =
     failure === 'row'
@@ -115,6 +113,12 @@ function messageOf(error: unknown): string {
 
 function hintOf(error: unknown, failure: DatabaseFailure, target: ConnectionTarget): string {
   const { code } = error as { readonly code?: unknown };
+  const advice = tlsAdvice(error, target);
+  if (advice !== null) return `: ${advice}`;
+  if (/^The server does not support SSL/.test((error as Error).message))
+    return `: leave out ${target}.tls and sslmode, or set ssl = on in the server`;
+  if (/no encryption$/.test((error as Error).message))
+    return `; if it wants TLS, set ${target}.tls.caFile, or sslmode=verify-full in the URL`;
   if (failure === 'locked') return '; another transaction has been open on it for too long';
   if (code === '3D000') return '; create the database, then run `lovage migrate -A <app>`';
   if (code === '26000' || code === '42P05')

@@ -10,6 +10,7 @@ import {
   maskUrl,
 } from '@lovage/core';
 import { type Client, Pool, type PoolClient, type QueryConfig } from 'pg';
+import { clientWith } from './client-with.js';
 import { connectionConfig } from './connection-config.js';
 import { type DatabaseFailure, UNAVAILABLE, databaseError, failureOf } from './database-error.js';
 import { type PgPool, asPgPool } from './pg-pool.js';
@@ -23,7 +24,7 @@ export type Run = (statement: Statement, values: readonly unknown[]) => Promise<
 
 export interface DatabaseSettings extends Pick<
   ResultsSettings,
-  'url' | 'pool' | 'prepare' | 'poolSize' | 'connectTimeoutMs' | 'tls'
+  'url' | 'pool' | 'prepare' | 'poolSize' | 'connectTimeoutMs' | 'credentials' | 'tls'
 > {
   /** What the database is to the app: its name in events and errors. */
   readonly target: ConnectionTarget;
@@ -205,9 +206,10 @@ export class Database {
   }
 
   #ownPool(): Pool {
-    const { url, tls, connectTimeoutMs, poolSize, prepare } = this.#settings;
-    const config = { applicationName: `lovage ${this.#context.name}`, connectTimeoutMs, tls };
+    const { url, tls, connectTimeoutMs, poolSize, prepare, credentials, target } = this.#settings;
+    const config = { applicationName: `lovage ${this.#context.name}`, connectTimeoutMs, tls, target };
     return new Pool({
+      Client: clientWith(credentials, { target, timeoutMs: connectTimeoutMs }),
       ...connectionConfig(url, config),
       max: poolSize,
       // Not behind a pooler, where a session's settings are anybody's.

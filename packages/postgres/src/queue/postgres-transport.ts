@@ -13,6 +13,7 @@ import {
   type TransportCapabilities,
   maskUrl,
 } from '@lovage/core';
+import { clientWith } from '../database/client-with.js';
 import { connectionConfig } from '../database/connection-config.js';
 import { Database } from '../database/database.js';
 import { outboxChannelOf } from '../outbox/outbox-channel.js';
@@ -57,8 +58,8 @@ export class PostgresTransport implements Transport {
     this.#settings = settings;
     this.#context = context;
     this.#url = onlyUrl(settings.urls);
-    const { connectTimeoutMs, publishTimeoutMs, prepare, tls, schema } = settings;
-    const database = { url: this.#url, pool: null, poolSize: POOL_SIZE, connectTimeoutMs, prepare, tls };
+    const { connectTimeoutMs, publishTimeoutMs, prepare, credentials, tls, schema } = settings;
+    const database = { url: this.#url, pool: null, poolSize: POOL_SIZE, connectTimeoutMs, prepare, credentials, tls };
     const queryTimeoutMs = Math.max(publishTimeoutMs, QUERY_TIMEOUT_MS);
     this.#database = new Database({ ...database, target: 'broker', queryTimeoutMs }, context);
     this.#statements = queueStatements(schema);
@@ -141,14 +142,16 @@ export class PostgresTransport implements Transport {
   /** From the first consumer on. */
   #listen(): void {
     if (this.#listener !== null) return;
-    const { listenUrl, connectTimeoutMs, tls } = this.#settings;
+    const { listenUrl, connectTimeoutMs, credentials, tls } = this.#settings;
     const listenAt = listenUrl ?? this.#url;
+    const applicationName = `lovage ${this.#context.name} listen`;
+    const ListenClient = clientWith(credentials, { target: 'broker', timeoutMs: connectTimeoutMs });
     this.#listener = new WakeListener({
       context: this.#context,
       target: 'broker',
       url: maskUrl(listenAt),
-      config: () =>
-        connectionConfig(listenAt, { applicationName: `lovage ${this.#context.name} listen`, connectTimeoutMs, tls }),
+      client: () =>
+        new ListenClient(connectionConfig(listenAt, { applicationName, connectTimeoutMs, tls, target: 'broker' })),
       notify: async (channel) => void (await this.#database.run(NOTIFY, [[channel], ['']])),
     });
     const wake = (queue: string | null): void => {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ConnectionTarget, type DriverContext, backoffDelay } from '@lovage/core';
-import { Client, type ClientConfig, escapeIdentifier } from 'pg';
+import { type Client, escapeIdentifier } from 'pg';
 import { databaseError } from '../database/database-error.js';
 import { replyChannelOf } from './reply-channel.js';
 
@@ -10,8 +10,8 @@ export interface WakeListenerOptions {
   readonly target: ConnectionTarget;
   /** Shown in messages; masked. */
   readonly url: string;
-  /** How to reach the server that LISTENs. Called for each connection. */
-  readonly config: () => ClientConfig;
+  /** A client of the server that LISTENs, not connected. Called for each connection. */
+  readonly client: () => Client;
   /** Sends a notification the way a worker does. */
   readonly notify: (channel: string) => Promise<void>;
 }
@@ -78,7 +78,7 @@ export class WakeListener {
     const { signal } = this.#stopping;
     const { runtime } = this.#options.context;
     for (let failures = 0; !signal.aborted;) {
-      const connection = new ListenConnection(this.#options.config, (channel, payload) => {
+      const connection = new ListenConnection(this.#options.client, (channel, payload) => {
         for (const follower of [...this.#followers]) if (follower.channel === channel) follower.onNotify(payload);
       });
       const end = (): void => connection.end();
@@ -149,15 +149,15 @@ class ListenConnection {
   readonly lost: Promise<never>;
   /** Resolves with the first notification. */
   readonly heard: Promise<true>;
-  readonly #config: () => ClientConfig;
+  readonly #make: () => Client;
   readonly #onNotify: (channel: string, payload: string) => void;
   #client: Client | null = null;
   #last: Promise<boolean> = Promise.resolve(true);
   #fail: (error: Error) => void = () => {};
   #hear: (heard: true) => void = () => {};
 
-  constructor(config: () => ClientConfig, onNotify: (channel: string, payload: string) => void) {
-    this.#config = config;
+  constructor(make: () => Client, onNotify: (channel: string, payload: string) => void) {
+    this.#make = make;
     this.#onNotify = onNotify;
     this.lost = new Promise((_resolve, reject) => (this.#fail = reject));
     this.lost.catch(() => undefined);
@@ -165,7 +165,7 @@ class ListenConnection {
   }
 
   async open(channel: string): Promise<void> {
-    const client = new Client(this.#config());
+    const client = this.#make();
     this.#client = client;
     client.on('error', (error) => this.#fail(error));
     client.on('end', () => this.#fail(new Error('the connection ended')));
