@@ -65,7 +65,7 @@ export class Execution implements ExecutionHost, Commitment {
   #startedAt: number | null = null;
   #controller: AbortController | null = null;
   #abortReason: unknown;
-  /** It was aborted by the worker's stop: a failure is not the task's own. */
+  /** It was aborted by the worker's stop, or a revocation: a failure is not the task's own. */
   #isInterruption = false;
   #log: TaskLogger | null = null;
   /** Its own delivery is not acknowledged. */
@@ -175,7 +175,7 @@ export class Execution implements ExecutionHost, Commitment {
     this.#controller?.abort(reason);
   }
 
-  /** Tells the task that the worker can wait no longer: it runs again elsewhere if it fails then. */
+  /** Tells the task that it must end though it is not at fault: the worker can wait no longer, or it was revoked. If it fails then, that is not told to its hooks. */
   interrupt(reason: unknown): void {
     this.#isInterruption = this.#abortReason === undefined;
     this.abort(reason);

@@ -195,6 +195,15 @@ export class Pipeline {
     return true;
   }
 
+  /** Ends what waits here and has been revoked meanwhile. */
+  endRevoked(): void {
+    for (const execution of this.#executions.in('waiting')) {
+      const revoked = this.#revoked(execution.request);
+      if (revoked !== null) this.#end(execution, revoked);
+    }
+    this.#keepWaiting();
+  }
+
   /** Hands back, to their queues, the deliveries of all executions in a phase; their outcomes are dropped. Returns how many executions. */
   handBack(phase: ExecutionPhase): number {
     const executions = this.#executions.in(phase);
@@ -205,7 +214,7 @@ export class Pipeline {
   /** Hands back, to their queues, the deliveries of these executions; their outcomes are dropped. */
   giveBack(executions: readonly Execution[]): void {
     this.#giveUp(executions);
-    this.#forgetReturned();
+    this.#keepWaiting();
   }
 
   /** Resolves when all that has ended is committed, and all that is dead is moved. */
@@ -274,8 +283,9 @@ export class Pipeline {
     if (this.#strays.delete(execution)) return;
     // Handed back meanwhile: somebody else's now.
     if (execution.phase !== 'returned') {
-      // A task that failed once it was told to stop is not at fault: another worker runs it.
-      if (outcome.kind === 'failure' && execution.interrupted) this.#handBackInterrupted(execution);
+      // A task that failed once it was told to stop is not at fault: another worker runs it, unless it is revoked.
+      const isInterrupted = outcome.kind === 'failure' && execution.interrupted;
+      if (isInterrupted && this.#revoked(execution.request) === null) this.#handBackInterrupted(execution);
       else this.#end(execution, outcome);
     }
     this.#pools.release(execution);
@@ -342,8 +352,8 @@ export class Pipeline {
     else events.emit('task:duplicate', { request: execution.request });
   }
 
-  /** What was handed back waits for nothing any more. */
-  #forgetReturned(): void {
+  /** What was handed back, or has ended, waits for nothing any more. */
+  #keepWaiting(): void {
     const isWaiting = ({ phase }: Execution): boolean => phase === 'waiting';
     this.#pools.keep(isWaiting);
     this.#rateLimiter.keep(isWaiting);

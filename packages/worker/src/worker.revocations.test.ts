@@ -48,6 +48,14 @@ class Heeds {
       });
     });
   }
+
+  onRetry(): void {
+    Heeds.heard.push('onRetry');
+  }
+
+  onFailure(): void {
+    Heeds.heard.push('onFailure');
+  }
 }
 
 const TASKS = [Plain, Quiet, Flaky, Heeds, Gated];
@@ -159,16 +167,19 @@ describe.each<Place>(['memory', 'RabbitMQ', 'PostgreSQL alone'])('a task that is
     expect(rig.of('task:revoked')).toMatchObject([{ request: { id: revoked.id }, reason: 'a change of mind' }]);
   });
 
-  it('while it waits for a slot is not run', async () => {
+  it('while it waits for a slot has ended at once', async () => {
     const rig = rigOf(place, {}, { concurrency: 1 });
     await rig.worker.start();
     const first = await begun(rig);
     const second = await rig.app.task(Plain).delay();
     await rig.seen('task:received', 2);
     await second.revoke();
+    expect(await rig.seen('task:revoked')).toMatchObject([{ request: { id: second.id } }]);
     await first.revoke();
     await rig.seen('task:revoked', 2);
+    await rig.worker.stop();
     expect(runs).toEqual([first.id]);
+    expect(await rig.ready()).toBe(0);
   });
 
   it('while it waits for its time, or for a retry, is taken out', async () => {

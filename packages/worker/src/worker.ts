@@ -25,8 +25,8 @@ import { Dispatcher } from './relay/dispatcher.js';
 import { FollowUps } from './relay/follow-ups.js';
 import { OutboxRelay } from './relay/outbox-relay.js';
 import { Retention } from './retention.js';
+import { applyRevocations } from './revocations/apply-revocations.js';
 import { Revocations } from './revocations/revocations.js';
-import { terminateRunning } from './revocations/terminate-running.js';
 import { shutDown, type OutboxParts, type WorkerParts } from './shutdown.js';
 import {
   resolveLimits,
@@ -214,7 +214,7 @@ export class Worker {
     // Before anything is consumed: its first claim sets the clock, and what is revoked must not run.
     await Promise.all([
       outbox?.relay.start(),
-      revocations?.start((news) => terminateRunning(news, { pipeline, graceMs })),
+      revocations?.start((news) => applyRevocations(news, { pipeline, graceMs })),
     ]);
     const open = (intake: Intake, options: IntakeOptions) => {
       this.#assertNotStopping();

@@ -115,7 +115,7 @@ export class TaskContext {
     return this.#request.headers;
   }
 
-  /** Aborts at the task's soft time limit, and when the worker can wait no longer; its `reason` says why (LOVAGE_SOFT_TIME_LIMIT, LOVAGE_STOPPED). Pass it on to fetch, timers, queries. */
+  /** Aborts at the task's soft time limit, where the task is revoked with `terminate`, and when the worker can wait no longer; its `reason` says why (LOVAGE_SOFT_TIME_LIMIT, LOVAGE_TASK_REVOKED, LOVAGE_STOPPED). Pass it on to fetch, timers, queries. */
   get signal(): AbortSignal {
     return this.#host.signal;
   }
