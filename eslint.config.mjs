@@ -58,7 +58,6 @@ const LIBRARIES = [
   { name: 'amqplib', home: 'amqp' },
   { name: 'pg', home: 'postgres' },
   { name: 'yargs', home: 'cli' },
-  { name: 'piscina', home: 'worker' },
   { name: 'winston', home: 'worker' },
 ];
 

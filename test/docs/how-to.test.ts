@@ -18,6 +18,7 @@ const PAGES = [
   'time-limits',
   'run-several-processes',
   'secure',
+  'pools',
 ];
 const TSC = path.join(__dirname, '..', '..', 'node_modules', 'typescript', 'bin', 'tsc');
 

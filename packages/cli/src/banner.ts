@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { maskUrl, type LoadedApp, type Settings } from '@lovage/core';
+import { maskUrl, type LoadedApp, type PoolName, type Settings } from '@lovage/core';
 import { workerInfoOf, type WorkerOptions } from '@lovage/worker';
 import { cliVersion } from './cli-version.js';
 import { alignColumns } from './table.js';
@@ -20,6 +20,9 @@ export interface ServiceBanner {
 export interface WorkerBanner extends ServiceBanner {
   readonly queues: readonly string[];
   readonly concurrency: number;
+  readonly pool: PoolName;
+  /** null: no task needs any. */
+  readonly threads: number | null;
   readonly prefetch: number;
   readonly tasks: readonly string[];
   /** How many processes do it; absent: the one that says so. */
@@ -46,19 +49,22 @@ function describeBroker({ urls, transport }: Settings['broker']): string {
 
 /** Reads the app and the worker's options; connects to nothing. LOVAGE_USAGE for a number that cannot be. */
 export function workerBannerOf(loaded: LoadedApp, options: WorkerOptions): WorkerBanner {
-  const { queues, concurrency, prefetch, tasks } = workerInfoOf(loaded, options);
-  return { ...serviceBannerOf(loaded), queues, concurrency, prefetch, tasks };
+  const { queues, concurrency, pool, threads, prefetch, tasks } = workerInfoOf(loaded, options);
+  return { ...serviceBannerOf(loaded), queues, concurrency, pool, threads, prefetch, tasks };
 }
 
 /** The rows of a worker's banner that are its own. */
 export function workerRows(
-  { queues, concurrency, prefetch, tasks, processes }: WorkerBanner,
+  { queues, concurrency, pool, threads, prefetch, tasks, processes }: WorkerBanner,
   colors: Colors,
 ): string[][] {
   return [
     [colors.dim('queues'), queues.join(', ')],
     ...(processes === undefined ? [] : [[colors.dim('processes'), String(processes)]]),
     [colors.dim('concurrency'), `${concurrency}${processes === undefined ? '' : ' in each'} (prefetch ${prefetch})`],
+    ...(threads === null
+      ? []
+      : [[colors.dim('threads'), `${threads}${pool === 'threads' ? ' (the default pool)' : ''}`]]),
     ...(tasks.length === 0 ? [''] : tasks).map((task, index) => [
       index === 0 ? colors.dim('tasks') : '',
       task === '' ? colors.yellow('none: name their packages with app.autodiscover([…])') : colors.cyan(task),

@@ -9,7 +9,7 @@ import { workerOptionsOf, type WorkerFlags } from './worker-flags.js';
 
 /** Runs a worker in this process until a signal. */
 export async function runWorker(flags: WorkerFlags, io: CliIo): Promise<ExitName> {
-  const options = workerOptionsOf(flags);
+  const options = workerOptionsOf(flags, io.cwd);
   const address = healthAddressOf(flags);
   return runService('worker', { flags, io }, async ({ app, loaded, logger, announce }) => {
     const workerOptions: WorkerOptions = { ...options, logger };

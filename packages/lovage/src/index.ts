@@ -17,6 +17,7 @@ export {
 } from '@lovage/core';
 export { Relay, Worker, createLogger, guardProcess, logEvents } from '@lovage/worker';
 export type {
+  AppSource,
   LogLevel,
   LoggerOptions,
   RelayInfo,

@@ -20,7 +20,8 @@ export function resultsText({ results }: Settings): string | null {
 
 /** What a worker is about to do. Connects to nothing. @throws LOVAGE_USAGE for a number that cannot be, and where there is no queue to consume. */
 export function workerInfoOf({ settings, tasks }: LoadedApp, options: WorkerOptions): WorkerInfo {
-  const { concurrency, prefetch } = resolveLimits(options, settings);
+  const { concurrency, pool, threads, prefetch } = resolveLimits(options, settings);
+  const needsThreads = pool === 'threads' || tasks.list().some((task) => task.pool === 'threads');
   const queues = [...new Set(options.queues ?? workerQueues(settings, tasks.list()))];
   if (queues.length === 0) {
     throw new LovageError('LOVAGE_USAGE', expected('queues', 'the names of one queue or more', queues));
@@ -32,6 +33,8 @@ export function workerInfoOf({ settings, tasks }: LoadedApp, options: WorkerOpti
     results: resultsText(settings),
     queues,
     concurrency,
+    pool,
+    threads: needsThreads ? threads : null,
     prefetch,
     tasks: tasks.list().map(({ name }) => name),
   };

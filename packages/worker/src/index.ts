@@ -5,4 +5,4 @@ export { LOG_LEVELS, createLogger, type LogLevel, type LoggerOptions } from './l
 export { Relay, type RelayInfo, type RelayOptions } from './relay/relay.js';
 export { Worker } from './worker.js';
 export { resolveLimits } from './worker-options.js';
-export type { StopOptions, StopReport, WorkerInfo, WorkerLogger, WorkerOptions } from './worker-options.js';
+export type { AppSource, StopOptions, StopReport, WorkerInfo, WorkerLogger, WorkerOptions } from './worker-options.js';

@@ -32,7 +32,8 @@ class Line {
     await this.transport.declare([{ name: 'lovage', type: 'quorum', declare: true, maxPriority: null }]);
     const pipeline = (this.#pipeline = new Pipeline({
       worker: 'line',
-      pool: new AsyncPool(1),
+      pools: [new AsyncPool(1)],
+      defaultPool: 'async',
       settings,
       tasks,
       transport: this.transport,

@@ -9,6 +9,7 @@ import {
   type EventBus,
   type MessageRules,
   type Outcome,
+  type PoolName,
   type ResultBackend,
   type Runtime,
   type Settings,
@@ -39,8 +40,10 @@ import { runWithin } from './time-limits.js';
 
 export interface PipelineOptions {
   readonly worker: string;
-  /** Started before anything is received, and stopped by whoever made it. */
-  readonly pool: Pool;
+  /** Started before anything is received, and stopped by whoever made them. */
+  readonly pools: readonly Pool[];
+  /** Where tasks run that do not say so themselves. */
+  readonly defaultPool: PoolName;
   readonly settings: Settings;
   readonly tasks: TaskRegistry;
   readonly transport: Transport;
@@ -87,7 +90,8 @@ export class Pipeline {
     this.#rules = messageRules(options.settings);
     const { results, runtime, events, worker, transport, settings } = options;
     const retrier = (what: string) => new Retrier({ what, events, runtime, signal: this.#closing.signal });
-    this.#pools = new Pools(options.pool, (execution) => void this.#run(execution));
+    const { pools, defaultPool } = options;
+    this.#pools = new Pools({ pools, defaultPool, begin: (execution) => void this.#run(execution) });
     this.#rateLimiter = new RateLimiter({
       runtime,
       ready: (execution) => this.#pools.push(execution),

@@ -62,7 +62,7 @@ export class Retrier {
     this.#failing = true;
     const cause = error instanceof Error ? error : new Error(String(error));
     this.#options.events.emit('warning', {
-      message: `${this.#options.what} failed and is being retried until it works; nothing is acknowledged before: ${cause.message}`,
+      message: `${this.#options.what} failed and is being retried until it works: ${cause.message}`,
       error: cause,
     });
   }

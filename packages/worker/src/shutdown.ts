@@ -3,6 +3,7 @@ import { Deadline } from './deadline.js';
 import type { HoldWatch } from './hold-watch.js';
 import type { Intake } from './intake.js';
 import type { Pipeline } from './pipeline.js';
+import type { Pool } from './pool/pool.js';
 import type { FollowUps } from './relay/follow-ups.js';
 import type { Retention } from './retention.js';
 import type { Revocations } from './revocations/revocations.js';
@@ -11,6 +12,7 @@ import type { StopReport } from './worker-options.js';
 /** What a started worker is made of. */
 export interface WorkerParts {
   readonly pipeline: Pipeline;
+  readonly pools: readonly Pool[];
   readonly intakes: readonly Intake[];
   readonly retention: Retention | null;
   /** null: nothing can be revoked. */
@@ -34,7 +36,7 @@ const GRACE_MS = 1_000;
 
 /** Stops a worker's parts in order, against one deadline (rule 11). Every delivery ends acknowledged or back in its queue. */
 export async function shutDown(parts: WorkerParts, deadline: Deadline): Promise<StopReport> {
-  const { pipeline, intakes, retention, revocations, outbox, holdWatch } = parts;
+  const { pipeline, pools, intakes, retention, revocations, outbox, holdWatch } = parts;
   const running = pipeline.in('running');
 
   // 1. Stop consuming, and await the broker's word: a delivery handed back before it would come straight here again.
@@ -72,10 +74,8 @@ export async function shutDown(parts: WorkerParts, deadline: Deadline): Promise<
   await Promise.all([sent, outbox?.relay.stop()]);
 
   // 9. Close.
-  await within(
-    GRACE_MS,
-    Promise.all([retention?.stop(), revocations?.stop(), ...intakes.map((intake) => intake.close())]),
-  );
+  const closing = [...intakes.map((intake) => intake.close()), ...pools.map((pool) => pool.stop())];
+  await within(GRACE_MS, Promise.all([retention?.stop(), revocations?.stop(), ...closing]));
   return {
     finished: running.filter(({ phase }) => phase === 'settled').length,
     abandoned,

@@ -1,14 +1,37 @@
-import { LovageError, expected, parseDuration, type Duration, type Settings, type TaskLogger } from '@lovage/core';
+import { availableParallelism } from 'node:os';
+import {
+  LovageError,
+  expected,
+  parseDuration,
+  type Duration,
+  type PoolName,
+  type Settings,
+  type TaskLogger,
+} from '@lovage/core';
 
 /** Where a worker's tasks log to. A winston logger is one. */
 export interface WorkerLogger extends TaskLogger {
   child(meta: object): TaskLogger;
 }
 
+/** Where a thread finds the app, which it loads for itself. */
+export interface AppSource {
+  /** As `-A`: the path of the module that exports the app, from the working directory, and after a colon the export's name if it has one of its own. */
+  readonly app: string;
+  /** The absolute path of a CommonJS module whose export `createLoader()` gives what imports the app and its tasks. Default: Node's own `import()`. */
+  readonly loader?: string;
+}
+
 /** What a worker does otherwise than the app's configuration says. */
 export interface WorkerOptions {
-  /** Tasks that run at once. At least 1. Default: `worker.concurrency`. */
+  /** Tasks that run at once on the event loop. At least 1. Default: `worker.concurrency`. */
   readonly concurrency?: number;
+  /** Where tasks run that do not say so themselves. Default: `worker.pool`. */
+  readonly pool?: PoolName;
+  /** Tasks that run in threads at once, 1 to 1,024. Default: `worker.threads`. */
+  readonly threads?: number;
+  /** Needed where any task runs in a thread. */
+  readonly source?: AppSource;
   /** Deliveries held for each queue, 1 to 65,535. Default: `worker.prefetch`. */
   readonly prefetch?: number;
   /** The queues to consume. Default: `worker.queues`, or else all that the app knows of. */
@@ -31,6 +54,10 @@ export interface WorkerInfo {
   readonly results: string | null;
   readonly queues: readonly string[];
   readonly concurrency: number;
+  /** Where tasks run that do not say so themselves. */
+  readonly pool: PoolName;
+  /** How many threads there are; null: no task needs any. */
+  readonly threads: number | null;
   readonly prefetch: number;
   /** The names of the tasks it runs. */
   readonly tasks: readonly string[];
@@ -57,21 +84,29 @@ export interface StopReport {
 /** A worker's numbers, resolved. */
 export interface WorkerLimits {
   readonly concurrency: number;
+  readonly pool: PoolName;
+  readonly threads: number;
   readonly prefetch: number;
   readonly shutdownTimeoutMs: number;
 }
 
 const MAX_PREFETCH = 65_535;
+const MAX_THREADS = 1_024;
 /** A longer timer fires at once in Node. */
 const LONGEST_TIMER_MS = 24 * 24 * 3_600_000;
 
 /** @throws LOVAGE_USAGE for a number that cannot be. */
 export function resolveLimits(options: WorkerOptions, { worker }: Settings): WorkerLimits {
   const concurrency = atLeastOne(options.concurrency ?? worker.concurrency, 'concurrency', Number.MAX_SAFE_INTEGER);
+  const pool = options.pool ?? worker.pool;
+  const threads = atLeastOne(options.threads ?? worker.threads ?? availableParallelism(), 'threads', MAX_THREADS);
   // Well above what runs, so that a batch of acknowledgements never leaves the slots without work.
-  const prefetch = options.prefetch ?? worker.prefetch ?? Math.min(4 * concurrency, 2_000);
+  const most = pool === 'threads' ? threads : concurrency;
+  const prefetch = options.prefetch ?? worker.prefetch ?? Math.min(4 * most, 2_000);
   return {
     concurrency,
+    pool,
+    threads,
     prefetch: atLeastOne(prefetch, 'prefetch', MAX_PREFETCH),
     shutdownTimeoutMs:
       options.shutdownTimeout === undefined ? worker.shutdownTimeoutMs : timerOf(options.shutdownTimeout),

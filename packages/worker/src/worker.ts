@@ -18,7 +18,8 @@ import { createLogger } from './logger.js';
 import { LostMessages } from './lost-messages.js';
 import { parkingOf } from './parking.js';
 import { Pipeline } from './pipeline.js';
-import { AsyncPool } from './pool/async-pool.js';
+import { createPools } from './pool/create-pools.js';
+import type { ThreadLine } from './pool/thread-protocol.js';
 import { Clock } from './relay/clock.js';
 import { ClockReader } from './relay/clock-reader.js';
 import { Dispatcher } from './relay/dispatcher.js';
@@ -169,6 +170,9 @@ export class Worker {
     const { events, runtime, resolver } = this.#app;
     const worker = this.name;
     const clock = new Clock(runtime);
+    const { source } = this.#options;
+    const log = (line: ThreadLine) => this.#logLine(line);
+    const pools = createPools({ loaded: connections, info, source, log, events, runtime });
     const outbox = await this.#outboxParts(connections, clock);
     const { revocations: store } = results?.capabilities ?? {};
     const { keepMs, graceMs } = settings.revocations;
@@ -189,7 +193,8 @@ export class Worker {
       resolver,
       events,
       runtime,
-      pool: new AsyncPool(info.concurrency),
+      pools,
+      defaultPool: info.pool,
       logOf: (request) => this.#logOf(request),
     });
     const { committer, deadLetters } = pipeline;
@@ -210,7 +215,8 @@ export class Worker {
     const intakes: Intake[] = [];
     const holdWatch =
       holdLimits === null ? null : new HoldWatch({ pipeline, parking, limits: holdLimits, tasks, events });
-    this.#parts = { pipeline, intakes, retention, revocations, outbox, holdWatch };
+    this.#parts = { pipeline, pools, intakes, retention, revocations, outbox, holdWatch };
+    await Promise.all(pools.map((pool) => pool.start()));
     // Before anything is consumed: its first claim sets the clock, and what is revoked must not run.
     await Promise.all([
       outbox?.relay.start(),
@@ -268,9 +274,16 @@ export class Worker {
   }
 
   // A child logger for each task that logs, not for each task that runs.
-  #logOf({ id, task }: TaskRequest): ReturnType<WorkerLogger['child']> {
-    this.#logger ??= createLogger({ level: 'info', format: 'text', color: false });
-    return this.#logger.child({ task, id });
+  #logOf({ id, task }: Pick<TaskRequest, 'id' | 'task'>): ReturnType<WorkerLogger['child']> {
+    return this.#loggerOf().child({ task, id });
+  }
+
+  #logLine({ task, level, message, meta }: ThreadLine): void {
+    (task === null ? this.#loggerOf() : this.#logOf(task))[level](message, meta);
+  }
+
+  #loggerOf(): WorkerLogger {
+    return (this.#logger ??= createLogger({ level: 'info', format: 'text', color: false }));
   }
 
   #assertNotStopping(): void {

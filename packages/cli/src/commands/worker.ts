@@ -11,6 +11,7 @@ export const command = defineCommand({
       .example('$0 worker', 'The app in ./app.ts, ./app.js …')
       .example('$0 worker -A ./src/app.ts -l debug', 'Another app, and every detail')
       .example('$0 worker -Q slow,images -c 10', 'Two queues, ten tasks at once')
+      .example('$0 worker --pool threads', 'Each task in a thread: for work that keeps a processor busy')
       .example('$0 worker --processes 4', 'For tasks that compute, on four cores')
       .example('$0 worker --logformat json', 'For log collectors')
       .example('$0 worker --health-port 8080', 'For the probes of Kubernetes'),

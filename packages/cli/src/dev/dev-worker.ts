@@ -6,6 +6,7 @@ import { listenToParent } from '../processes/parent.js';
 import { NO_END, runUntilTold } from '../processes/run-until-told.js';
 import { runService, type ServiceFlags } from '../run-service.js';
 import { schemaManagersOf } from '../schema-managers.js';
+import { appSourceOf } from '../thread-loader.js';
 import { reportLoadedFiles } from './loaded-files.js';
 import type { FromWorker, ToWorker } from './protocol.js';
 import { pointAt } from './use-dev.js';
@@ -38,7 +39,8 @@ export function runDevWorker(flags: ServiceFlags, io: CliIo): Promise<ExitName> 
       shutdownTimeoutMs,
     });
     await mayRun;
-    const worker = new Worker(app, { shutdownTimeout: NO_END, logger });
+    const source = appSourceOf(flags.app, io.cwd);
+    const worker = new Worker(app, { shutdownTimeout: NO_END, logger, source });
     const running = runningTasks(app);
     // An end of the process that nobody asked for: only here is it known which task did it, or was lost to it.
     process.once('exit', (code) => {

@@ -28,7 +28,7 @@ export async function runWorkerProcess(io: CliIo): Promise<ExitName> {
   });
   const start = await started;
   const flags = start.flags as unknown as WorkerFlags;
-  const options = workerOptionsOf(flags);
+  const options = workerOptionsOf(flags, io.cwd);
   const request = { flags, io, process: start.process, silent: !start.first };
   return runService('worker', request, async ({ app, loaded, logger, announce }) => {
     const shutdownTimeoutMs = options.shutdownTimeout ?? loaded.settings.worker.shutdownTimeoutMs;

@@ -25,7 +25,7 @@ interface Supervision {
 async function supervise(plan: ProcessPlan, { flags, io, logger }: Supervision): Promise<ExitName> {
   const address = healthAddressOf(flags);
   // What is wrong with the command line is told once, and not by every process.
-  workerOptionsOf(flags);
+  workerOptionsOf(flags, io.cwd);
   const supervisor = new ProcessSupervisor({
     processes: plan.processes,
     logger,

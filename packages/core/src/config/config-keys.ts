@@ -3,6 +3,7 @@ import type { Transport } from '../transport/transport.js';
 import * as type from './config-type.js';
 import type { ConfigType } from './config-type.js';
 import { url, urls } from './config-url.js';
+import { POOL_NAMES } from '../task/pool-name.js';
 import { queues, routes } from './queue-types.js';
 import { contentTypes, credentials, keyId, signingKeys } from './security-types.js';
 
@@ -204,11 +205,18 @@ export const CONFIG_KEYS = {
 
   'worker.concurrency': key(type.integer({ min: 1, max: UINT16 }), 100, {
     celery: 'worker_concurrency',
-    doc: 'Tasks that run at once in one process.',
+    doc: 'Tasks that run at once on the event loop of one process.',
+  }),
+  'worker.pool': key(type.oneOf(POOL_NAMES), 'async', {
+    celery: 'worker_pool',
+    doc: 'Where tasks run that do not say so themselves: on the event loop, or each in a thread.',
+  }),
+  'worker.threads': optional(type.integer({ min: 1, max: 1024 }), {
+    doc: 'Threads of one process, if any task needs them: tasks that run in threads at once. Unset: as many as the machine runs in parallel.',
   }),
   'worker.prefetch': optional(type.integer({ min: 1, max: UINT16 }), {
     celery: 'worker_prefetch_multiplier',
-    doc: 'Messages held by one process for each queue. Unset: 4 × concurrency, at most 2,000.',
+    doc: 'Messages held by one process for each queue. Unset: 4 × as many as the default pool runs at once, at most 2,000.',
   }),
   'worker.queues': optional(type.queueNames, {
     doc: 'The queues to consume. Unset: the default queue, those of the registered tasks, and those in `routes` and `queues`, except queues with `declare: false` that no registered task uses.',

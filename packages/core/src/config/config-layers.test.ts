@@ -48,6 +48,8 @@ describe('defaults', () => {
       results: null,
       worker: {
         concurrency: 100,
+        pool: 'async',
+        threads: null,
         prefetch: null,
         queues: null,
         shutdownTimeoutMs: 25_000,

@@ -128,6 +128,8 @@ export function resolveSettings(layers: readonly ConfigLayer[]): Settings {
         }),
     worker: Object.freeze({
       concurrency: get('worker.concurrency'),
+      pool: get('worker.pool'),
+      threads: get('worker.threads'),
       prefetch: get('worker.prefetch'),
       queues: get('worker.queues'),
       shutdownTimeoutMs: get('worker.shutdownTimeout'),

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { ResultBackend } from '../results/result-backend.js';
 import type { Duration } from '../runtime/duration.js';
+import type { PoolName } from '../task/pool-name.js';
 import type { Transport } from '../transport/transport.js';
 import type { CredentialsProvider } from './credentials.js';
 
@@ -114,9 +115,13 @@ export interface QueueConfig {
 }
 
 export interface WorkerConfig {
-  /** Tasks that run at once in one process. Default 100. */
+  /** Tasks that run at once on the event loop of one process. Default 100. */
   readonly concurrency?: number;
-  /** Deliveries held for each queue. Default null: 4 × concurrency, at most 2,000. */
+  /** Where tasks run that do not say so themselves: on the event loop, or each in a thread. Default 'async'. */
+  readonly pool?: PoolName;
+  /** Threads of one process, if any task needs them. Default null: as many as the machine runs in parallel. */
+  readonly threads?: number | null;
+  /** Deliveries held for each queue. Default null: 4 × as many as the default pool runs at once, at most 2,000. */
   readonly prefetch?: number | null;
   /** The queues to consume. Default null: all that the app knows of. */
   readonly queues?: string | readonly string[] | null;

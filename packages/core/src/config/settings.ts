@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { ResultBackend } from '../results/result-backend.js';
+import type { PoolName } from '../task/pool-name.js';
 import type { Transport } from '../transport/transport.js';
 import type { CredentialsProvider } from './credentials.js';
 
@@ -104,9 +105,13 @@ export interface ResultsSettings {
 }
 
 export interface WorkerSettings {
-  /** Tasks that run at once in one process. */
+  /** Tasks that run at once on the event loop of one process. */
   readonly concurrency: number;
-  /** Deliveries held by one process for each queue; null: 4 × concurrency, at most 2,000. */
+  /** Where tasks run that do not say so themselves. */
+  readonly pool: PoolName;
+  /** Threads of one process; null: as many as the machine runs in parallel. */
+  readonly threads: number | null;
+  /** Deliveries held by one process for each queue; null: 4 × as many as the default pool runs at once, at most 2,000. */
   readonly prefetch: number | null;
   /** The queues to consume; null: the default queue, those of the registered tasks, and those in `routes` and `queues`, but not somebody else's (`declare: false`) that no registered task uses. */
   readonly queues: readonly string[] | null;

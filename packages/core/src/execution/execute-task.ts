@@ -51,7 +51,7 @@ export async function executeTask(
       await observe(instance, 'onSuccess', [result]);
     return { kind: 'success', resultJson };
   } catch (thrown) {
-    const { outcome, error } = failureOf(thrown);
+    const { outcome, error } = failureOf(thrown, { request, definition, host, isPermanent });
     if (host.interrupted || host.decided) return outcome;
     if (outcome.kind === 'failure') await observe(instance, 'onFailure', [error]);
     else await observe(instance, 'onRetry', [error, { retries: request.retries + 1, delayMs: outcome.delayMs }]);
@@ -71,19 +71,6 @@ export async function executeTask(
     return made.run(...args);
   }
 
-  /** What was thrown is retried, if it is to be and still may; else it is how the task ends. */
-  function failureOf(thrown: unknown): { readonly outcome: FailedOutcome; readonly error: unknown } {
-    const asked = isRetrySignal(thrown) ? thrown : null;
-    const policy = definition.retry ?? DEFAULT_RETRY_POLICY;
-    const error = asked === null ? thrown : reasonOf(asked, policy);
-    const isCovered = definition.retry !== null && host.canRetry && !isPermanent && retries(policy, thrown);
-    if (host.interrupted || !(asked !== null || isCovered) || request.retries >= policy.max) {
-      return { outcome: { kind: 'failure', error: describe(error) }, error };
-    }
-    const delayMs = asked?.delayMs ?? retryDelay(policy, request.retries, host.runtime.random());
-    return { outcome: { kind: 'retry', error: describe(error), delayMs }, error };
-  }
-
   // In a context of its own, as the run's has ended.
   async function observe(to: Instance | null, hook: keyof TaskHooks, args: readonly unknown[]): Promise<void> {
     const hooks = to as Record<string, ((...args: readonly unknown[]) => unknown) | undefined> | null;
@@ -94,6 +81,35 @@ export async function executeTask(
       host.log.error(`${hook} of task ${request.task} threw, which changes nothing`, { error });
     }
   }
+}
+
+/** A run of a task that threw. */
+export interface FailedRun {
+  readonly request: TaskRequest;
+  readonly definition: TaskDefinition;
+  readonly host: Pick<ExecutionHost, 'canRetry' | 'interrupted' | 'runtime'>;
+  /** It would fail in the same way if it were run again. */
+  readonly isPermanent: boolean;
+}
+
+/** How a task ends whose run threw this: it is retried, if it is to be and still may. */
+export function failedOutcome(thrown: unknown, run: FailedRun): Outcome {
+  return failureOf(thrown, run).outcome;
+}
+
+function failureOf(
+  thrown: unknown,
+  { request, definition, host, isPermanent }: FailedRun,
+): { readonly outcome: FailedOutcome; readonly error: unknown } {
+  const asked = isRetrySignal(thrown) ? thrown : null;
+  const policy = definition.retry ?? DEFAULT_RETRY_POLICY;
+  const error = asked === null ? thrown : reasonOf(asked, policy);
+  const isCovered = definition.retry !== null && host.canRetry && !isPermanent && retries(policy, thrown);
+  if (host.interrupted || !(asked !== null || isCovered) || request.retries >= policy.max) {
+    return { outcome: { kind: 'failure', error: describe(error) }, error };
+  }
+  const delayMs = asked?.delayMs ?? retryDelay(policy, request.retries, host.runtime.random());
+  return { outcome: { kind: 'retry', error: describe(error), delayMs }, error };
 }
 
 /** What was thrown, its stacks as far down as the task's own code: what is below is ours or the event loop's, and says nothing. */

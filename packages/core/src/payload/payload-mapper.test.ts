@@ -56,6 +56,7 @@ function definition(options: Partial<TaskDefinition> = {}): TaskDefinition {
     argTypes: [],
     resultType: null,
     retry: null,
+    pool: null,
     startIntervalMs: null,
     timeLimits: null,
     ...options,

@@ -1,3 +1,4 @@
+import type { PoolName } from './pool-name.js';
 import type { RateLimit } from './rate-limit.js';
 import type { Duration } from '../runtime/duration.js';
 import type { RetryOptions, RetryPolicy } from './retry-policy.js';
@@ -26,6 +27,8 @@ export interface TaskOptions {
   readonly params?: readonly string[];
   /** When the task is run again after it threw. Without it: never, unless the task asks (`TaskContext.retry`). */
   readonly retry?: RetryOptions;
+  /** Where it runs. `threads`: in a thread of its own, for work that keeps a processor busy. Default: `worker.pool`. */
+  readonly pool?: PoolName;
   /** How often one worker process starts it, such as '10/s': evenly spaced, however many wait. Unset: as often as there are slots. */
   readonly rateLimit?: RateLimit;
   /** How long one run may take until its signal aborts (LOVAGE_SOFT_TIME_LIMIT), 1 ms to 24d: it may clean up, and what it throws then is its failure. Default: no limit. */
@@ -88,6 +91,8 @@ export interface TaskDefinition {
   readonly resultType: ValueType | null;
   /** null: a failure is final. */
   readonly retry: RetryPolicy | null;
+  /** null: in the worker's default pool. */
+  readonly pool: PoolName | null;
   /** The least time between two starts in one process, in milliseconds; null: none. */
   readonly startIntervalMs: number | null;
   /** null: it may take as long as it does. */

@@ -66,7 +66,7 @@ describe('@Task', () => {
   it.each([
     [
       { nam: 'x' },
-      "@Task of class Bad: 'nam' is not an option (did you mean 'name'?); the options are name, queue, ignoreResult, params, retry, rateLimit, softTimeLimit, timeLimit",
+      "@Task of class Bad: 'nam' is not an option (did you mean 'name'?); the options are name, queue, ignoreResult, params, retry, pool, rateLimit, softTimeLimit, timeLimit",
     ],
     [{ name: 'a b' }, '@Task of class Bad: expected name to be 1 to 255 characters without white space, got "a b"'],
     [
@@ -77,6 +77,7 @@ describe('@Task', () => {
       { softTimeLimit: '1m', timeLimit: '60s' },
       '@Task of class Bad: expected softTimeLimit to be shorter than timeLimit: a task needs time to heed it',
     ],
+    [{ pool: 'forks' }, "@Task of class Bad: expected pool to be 'async' or 'threads', got \"forks\""],
     [{ ignoreResult: 1 }, '@Task of class Bad: expected ignoreResult to be true or false, got 1'],
     [
       { rateLimit: '10' },

@@ -3,6 +3,7 @@ import { isQueueName, queueName } from '../config/config-type.js';
 import { LovageError } from '../errors/lovage-error.js';
 import { isName } from '../payload/name.js';
 import { argTypesOf } from './arg.js';
+import { POOL_NAMES } from './pool-name.js';
 import { rateLimitProblem, startIntervalOf } from './rate-limit.js';
 import { retryPolicyOf, retryProblem } from './retry-policy.js';
 import { resultTypeOf } from './returns.js';
@@ -20,6 +21,7 @@ const CHECKS = {
   ignoreResult: (value) => (typeof value === 'boolean' ? null : 'true or false'),
   params: (value) => (isParams(value) ? null : "the distinct names of run's parameters, such as ['x', 'y']"),
   retry: retryProblem,
+  pool: (value) => ((POOL_NAMES as readonly unknown[]).includes(value) ? null : "'async' or 'threads'"),
   rateLimit: rateLimitProblem,
   softTimeLimit: timeLimitProblem,
   timeLimit: timeLimitProblem,
@@ -68,6 +70,7 @@ export function taskDefinitionOf(value: unknown): TaskDefinition | null {
       ignoreResult: options.ignoreResult ?? false,
       params: options.params ?? null,
       retry: options.retry === undefined ? null : retryPolicyOf(options.retry),
+      pool: options.pool ?? null,
       startIntervalMs: options.rateLimit === undefined ? null : startIntervalOf(options.rateLimit),
       timeLimits: timeLimitsOf(options),
       argTypes: argTypesOf(taskClass),

@@ -23,4 +23,8 @@ export class AsyncPool implements Pool {
   kill(): boolean {
     return false;
   }
+
+  replaced(): null {
+    return null;
+  }
 }

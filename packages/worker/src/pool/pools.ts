@@ -1,6 +1,15 @@
+import type { PoolName } from '@lovage/core';
 import type { Execution } from '../execution.js';
 import { Slots } from '../slots.js';
 import type { Pool } from './pool.js';
+
+export interface PoolsOptions {
+  readonly pools: readonly Pool[];
+  /** Where tasks run that do not say so themselves. */
+  readonly defaultPool: PoolName;
+  /** Takes an execution that has got its slot and returns at once; `release` must follow once. */
+  readonly begin: (execution: Execution) => void;
+}
 
 /** A pool, and its slots. */
 interface Lane {
@@ -10,45 +19,58 @@ interface Lane {
 
 /** The pools of a worker, each with slots of its own: what takes long in one keeps nothing waiting in another. */
 export class Pools {
-  readonly #lane: Lane;
+  readonly #lanes = new Map<PoolName, Lane>();
+  readonly #default: Lane;
 
-  /** @param begin takes an execution that has got its slot and returns at once; `release` must follow once. */
-  constructor(pool: Pool, begin: (execution: Execution) => void) {
-    this.#lane = { pool, slots: new Slots(pool.size, begin) };
+  constructor({ pools, defaultPool, begin }: PoolsOptions) {
+    for (const pool of pools) this.#lanes.set(pool.name, { pool, slots: new Slots(pool.size, begin) });
+    this.#default = this.#lanes.get(defaultPool) as Lane;
   }
 
   /** How many slots are taken. */
   get running(): number {
-    return this.#lane.slots.running;
+    return this.#all().reduce((sum, { running }) => sum + running, 0);
   }
 
   /** Where this execution runs. */
-  poolOf(_execution: Execution): Pool {
-    return this.#lane.pool;
+  poolOf(execution: Execution): Pool {
+    return this.#laneOf(execution).pool;
   }
 
   /** Begins it as soon as there is a slot. */
   push(execution: Execution): void {
-    this.#lane.slots.push(execution);
+    this.#laneOf(execution).slots.push(execution);
   }
 
   /** Gives back the slot of this execution. */
-  release(_execution: Execution): void {
-    this.#lane.slots.release();
+  release(execution: Execution): void {
+    const { pool, slots } = this.#laneOf(execution);
+    const replaced = pool.replaced(execution);
+    if (replaced === null) slots.release();
+    else void replaced.then(() => slots.release());
   }
 
   /** Nothing begins from now on. */
   pause(): void {
-    this.#lane.slots.pause();
+    for (const slots of this.#all()) slots.pause();
   }
 
   /** Forgets what waits, but for these. */
   keep(isKept: (execution: Execution) => boolean): void {
-    this.#lane.slots.keep(isKept);
+    for (const slots of this.#all()) slots.keep(isKept);
   }
 
   /** Resolves when no slot is taken. */
-  idle(): Promise<void> {
-    return this.#lane.slots.idle();
+  async idle(): Promise<void> {
+    await Promise.all(this.#all().map((slots) => slots.idle()));
+  }
+
+  #all(): readonly Slots<Execution>[] {
+    return [...this.#lanes.values()].map(({ slots }) => slots);
+  }
+
+  #laneOf({ definition }: Execution): Lane {
+    const name = definition?.pool ?? null;
+    return name === null ? this.#default : (this.#lanes.get(name) ?? this.#default);
   }
 }
