@@ -15,6 +15,9 @@ const { ServiceError } = require('./service-error.js');
 /**
  * A private RabbitMQ node, for one run or for one fault test.
  * @typedef {object} Rabbit
+ * @property {string} name of the node
+ * @property {string} home the folder that holds the cookie which the nodes of a cluster share
+ * @property {number} epmdPort where the nodes of a cluster find one another
  * @property {string} url amqp://…, user guest
  * @property {string} apiUrl the management API, http://guest:guest@127.0.0.1:port
  * @property {(...args: string[]) => Promise<string>} ctl runs `rabbitmqctl` against this node and gives its output
@@ -41,24 +44,32 @@ function findRabbit(folders = RABBIT_FOLDERS) {
 
 /**
  * Starts a private node on free ports of 127.0.0.1, with its own cookie, its own epmd and its data in a scratch folder.
- * @param {{ bin: string, config?: readonly string[], signal?: AbortSignal | undefined }} options bin: the folder that `findRabbit` found; config: further lines of rabbitmq.conf
+ * @param {object} options
+ * @param {string} options.bin the folder that `findRabbit` found
+ * @param {readonly string[]} [options.config] further lines of rabbitmq.conf
+ * @param {Rabbit} [options.neighbour] the node whose cookie and epmd it shares, so that it can join its cluster, and which must outlive it
+ * @param {AbortSignal | undefined} [options.signal]
  * @returns {Promise<Rabbit>}
  */
-async function startRabbit({ bin, config = [], signal }) {
+async function startRabbit({ bin, config = [], neighbour, signal }) {
   const folder = scratchFolder('rabbitmq');
-  const [port, distPort, epmdPort, apiPort] = /** @type {[number, number, number, number]} */ (await freePorts(4));
+  const [port, distPort, apiPort, freePort] = /** @type {[number, number, number, number]} */ (await freePorts(4));
+  const { home, epmdPort } = neighbour ?? { home: folder, epmdPort: freePort };
   const name = `lovage-${randomUUID().slice(0, 8)}@localhost`;
-  const env = nodeEnv({ folder, name, port, distPort, epmdPort });
+  const env = nodeEnv({ folder, home, name, port, distPort, epmdPort });
   writeConfig(folder, { port, apiPort, config });
 
   // Started here rather than by the node, which would leave it running for ever.
-  const epmd = startDaemon(findEpmd(), {
-    name: 'epmd',
-    args: ['-port', `${epmdPort}`, '-address', '127.0.0.1'],
-    env,
-    cwd: folder,
-    logFile: path.join(folder, 'epmd.log'),
-  });
+  const epmd =
+    neighbour === undefined
+      ? startDaemon(findEpmd(), {
+          name: 'epmd',
+          args: ['-port', `${epmdPort}`, '-address', '127.0.0.1'],
+          env,
+          cwd: folder,
+          logFile: path.join(folder, 'epmd.log'),
+        })
+      : undefined;
   /** @type {import('./daemon.js').Daemon | undefined} */
   let node;
 
@@ -80,7 +91,7 @@ async function startRabbit({ bin, config = [], signal }) {
 
   async function stop() {
     await kill(); // its data is thrown away: nothing is gained by a slow and orderly shutdown
-    await epmd.stop('SIGKILL');
+    await epmd?.stop('SIGKILL');
     removeFolder(folder);
   }
 
@@ -91,6 +102,9 @@ async function startRabbit({ bin, config = [], signal }) {
     throw error;
   }
   return {
+    name,
+    home,
+    epmdPort,
     url: `amqp://guest:guest@127.0.0.1:${port}`,
     apiUrl: `http://guest:guest@127.0.0.1:${apiPort}`,
     ctl: async (...args) => {
@@ -104,14 +118,14 @@ async function startRabbit({ bin, config = [], signal }) {
 }
 
 /**
- * @param {{ folder: string, name: string, port: number, distPort: number, epmdPort: number }} node
+ * @param {{ folder: string, home: string, name: string, port: number, distPort: number, epmdPort: number }} node
  * @returns {NodeJS.ProcessEnv}
  */
-function nodeEnv({ folder, name, port, distPort, epmdPort }) {
+function nodeEnv({ folder, home, name, port, distPort, epmdPort }) {
   const inherited = Object.entries(process.env).filter(([key]) => !/^(RABBITMQ|ERL)_/.test(key));
   return {
     ...Object.fromEntries(inherited),
-    HOME: folder, // the cookie is made there
+    HOME: home, // the cookie is made there
     ERL_EPMD_PORT: `${epmdPort}`,
     ERL_EPMD_ADDRESS: '127.0.0.1',
     RABBITMQ_NODENAME: name,

@@ -42,15 +42,16 @@ export class Crew {
     await victim?.kill();
   }
 
-  /** Resolves when each of them consumes, and has committed and acknowledged something since the call. */
+  /** Resolves when each of them consumes, and has committed and acknowledged something that it was given since the call. */
   async consuming(): Promise<void> {
     const before = await this.numbers();
     await eventually(
       async () => {
         const now = await this.numbers();
-        const idle = now.filter(
-          ({ consuming, acknowledged }, index) => !consuming || acknowledged <= (before[index]?.acknowledged ?? 0),
-        );
+        const idle = now.filter(({ consuming, acknowledged }, index) => {
+          const then = before[index];
+          return !consuming || acknowledged <= (then?.acknowledged ?? 0) + (then?.held ?? 0);
+        });
         if (idle.length > 0) throw new Error(`${idle.length} of ${now.length} workers do not consume`);
       },
       { timeoutMs: READY_MS },

@@ -7,7 +7,7 @@ import { fuzzRun } from './fuzz-run.js';
 import { Hands } from './hand.js';
 import { type KillRun, type WorkerHands, killRun } from './kill-run.js';
 import { brokerOutage, resultsOutage } from './outage-run.js';
-import { ALL_DISTURBANCES } from './disturbance.js';
+import { OF_A_CLUSTER, OF_ONE_NODE } from './disturbance.js';
 import { killReport, stormReport, table } from './report.js';
 import { Ground } from './scene.js';
 import { StormGround } from './storm-ground.js';
@@ -30,6 +30,8 @@ const { values } = parseArgs({
     fuzz: { type: 'string', default: '100000' },
     /** Times that one disturbance after another strikes. */
     storms: { type: 'string', default: '3' },
+    /** Of which brokers: of one node, or a cluster of three, or both. */
+    nodes: { type: 'string', default: '1,3' },
     /** Seconds that one of them lasts at most. */
     longest: { type: 'string', default: '40' },
   },
@@ -43,6 +45,7 @@ const TRANSACTIONS = Number(values.transactions);
 const OUTAGE_MS = BROKER === 'postgres' ? 0 : Number(values.outage) * 1_000;
 const FUZZ = BROKER === 'postgres' ? 0 : Number(values.fuzz);
 const STORMS = BROKER === 'postgres' ? 0 : Number(values.storms);
+const NODES = values.nodes.split(',').map(Number);
 const LONGEST_MS = Number(values.longest) * 1_000;
 
 void main().catch((error: unknown) => {
@@ -71,7 +74,7 @@ async function main(): Promise<void> {
     }
     if (OUTAGE_MS > 0) violations.push(...(await outages(ground, workers)));
     if (FUZZ > 0) violations.push(...(await fuzz()));
-    if (STORMS > 0) violations.push(...(await storms(workers)));
+    if (STORMS > 0) for (const nodes of NODES) violations.push(...(await storms(workers, nodes)));
   } finally {
     await workers.close();
     await ground.close();
@@ -134,15 +137,17 @@ async function fuzz(): Promise<readonly string[]> {
   return run.violations;
 }
 
-async function storms(workers: WorkerHands): Promise<readonly string[]> {
-  const ground = await StormGround.open();
+async function storms(workers: WorkerHands, nodes: number): Promise<readonly string[]> {
+  const disturbances = nodes === 1 ? OF_ONE_NODE : OF_A_CLUSTER;
+  const ground = await StormGround.open({ nodes });
   const runs: Storm[] = [];
   try {
     for (let seed = SEED; seed < SEED + STORMS; seed++) {
-      const options = { seed, disturbances: ALL_DISTURBANCES, longestMs: LONGEST_MS };
-      const run = await stormRun({ ground, workers, ...options });
+      const run = await stormRun({ ground, workers, seed, disturbances, longestMs: LONGEST_MS });
       runs.push(run);
-      console.log(`storm ${seed}: ${run.tasks} tasks, ${run.violations.length} violations, ${seconds(run.ms)} s`);
+      console.log(
+        `storm ${seed}, ${nodes} node(s): ${run.tasks} tasks, ${run.violations.length} violations, ${seconds(run.ms)} s`,
+      );
       for (const violation of run.violations) console.log(`  ${violation}`);
     }
   } finally {

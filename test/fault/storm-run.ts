@@ -60,8 +60,8 @@ export async function stormRun({ ground, workers, seed, disturbances, longestMs 
   const random = new Random(seed);
   const violations: string[] = [];
   const scene = await ground.scene();
-  const { links } = ground;
-  const place = { ...scene.place, broker: links.broker.url, results: links.results.url };
+  const broker = ground.nodes.map(({ link }) => link.url);
+  const place = { ...scene.place, broker, results: ground.results.link.url };
   const crew = new Crew(workers, {
     kind: 'assign',
     ...place,
@@ -73,7 +73,7 @@ export async function stormRun({ ground, workers, seed, disturbances, longestMs 
   });
   const app = new Lovage({
     name: 'caller',
-    broker: { url: place.broker, heartbeat: HEARTBEAT_MS },
+    broker: { url: broker, heartbeat: HEARTBEAT_MS },
     results: { url: place.results, schema: place.schema },
     defaultQueue: place.queue,
   });
@@ -97,15 +97,17 @@ export async function stormRun({ ground, workers, seed, disturbances, longestMs 
     const windows: Window[] = [];
     for (const name of random.shuffled(disturbances)) {
       const lastsMs = 1_000 + random.below(longestMs - 1_000 + 1);
-      const theatre: Theatre = { crew, load, scene, drained, random, lastsMs, links, ...serversOf(ground) };
+      const theatre: Theatre = { ground, crew, load, scene, drained, random, lastsMs };
       const from = Date.now();
-      await DISTURBANCES[name](theatre);
+      const mend = await DISTURBANCES[name](theatre);
       const over = Date.now();
       await crew.consuming();
+      const well = Date.now();
+      await mend?.();
       const to = Date.now();
       windows.push({ from, to });
-      strikes.push({ name, lastedMs: over - from, recoveryMs: to - over });
-      if (to - over > RECOVERY_MS) violations.push(`${name}: consuming again only ${to - over} ms after its end`);
+      strikes.push({ name, lastedMs: over - from, recoveryMs: well - over });
+      if (well - over > RECOVERY_MS) violations.push(`${name}: consuming again only ${well - over} ms after its end`);
     }
 
     await load.pause();
@@ -175,10 +177,6 @@ export async function stormRun({ ground, workers, seed, disturbances, longestMs 
       { timeoutMs: 30_000 },
     );
   }
-}
-
-function serversOf({ broker, results }: StormGround): Pick<Theatre, 'broker' | 'results'> {
-  return { broker, results };
 }
 
 function largest(footprints: readonly Footprint[]): Footprint {

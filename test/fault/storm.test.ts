@@ -1,5 +1,5 @@
 import { Hands } from './hand.js';
-import { ALL_DISTURBANCES } from './disturbance.js';
+import { OF_ONE_NODE } from './disturbance.js';
 import type { WorkerHands } from './kill-run.js';
 import { StormGround } from './storm-ground.js';
 import { type Storm, stormRun } from './storm-run.js';
@@ -16,7 +16,7 @@ let workers: WorkerHands;
 
 beforeAll(async () => {
   workers = new Hands('worker.ts', 3);
-  ground = await StormGround.open();
+  ground = await StormGround.open({ nodes: 1 });
 });
 
 afterAll(async () => {
@@ -28,7 +28,7 @@ describe(`workers and callers through one disturbance after another (seed ${SEED
   let storm: Storm;
 
   beforeAll(async () => {
-    storm = await stormRun({ ground, workers, seed: SEED, disturbances: ALL_DISTURBANCES, longestMs: 2_000 });
+    storm = await stormRun({ ground, workers, seed: SEED, disturbances: OF_ONE_NODE, longestMs: 2_000 });
   });
 
   it('lose nothing, cause nothing twice, run again only what was in flight, and come to rest where they were', () => {
@@ -36,7 +36,7 @@ describe(`workers and callers through one disturbance after another (seed ${SEED
   });
 
   it('went through all of it', () => {
-    expect(storm.strikes.map(({ name }) => name).sort()).toEqual([...ALL_DISTURBANCES].sort());
+    expect(storm.strikes.map(({ name }) => name).sort()).toEqual([...OF_ONE_NODE].sort());
     expect(storm.tasks).toBeGreaterThan(100);
   });
 });
