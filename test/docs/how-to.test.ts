@@ -19,6 +19,7 @@ const PAGES = [
   'run-several-processes',
   'secure',
   'pools',
+  'find-what-blocks',
 ];
 const TSC = path.join(__dirname, '..', '..', 'node_modules', 'typescript', 'bin', 'tsc');
 

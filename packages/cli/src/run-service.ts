@@ -1,5 +1,13 @@
-import { isLovageError, type LoadedApp, type Lovage } from '@lovage/core';
-import { LOG_LEVELS, createLogger, guardProcess, logEvents } from '@lovage/worker';
+import { isLovageError, type EventBus, type LoadedApp, type Lovage } from '@lovage/core';
+import {
+  LOG_LEVELS,
+  LoopWatch,
+  createLogger,
+  guardProcess,
+  logEvents,
+  type LoggerOptions,
+  type LoopDeath,
+} from '@lovage/worker';
 import type { Argv } from 'yargs';
 import { describeBanner, type ServiceBanner } from './banner.js';
 import type { CliIo } from './cli-io.js';
@@ -12,6 +20,8 @@ import { showsColor, stderrOf, type Colors } from './terminal.js';
 import { withPreparedApp, type AppUse } from './with-app.js';
 
 const LOG_FORMATS = ['text', 'json'] as const;
+
+type LogOptions = Omit<LoggerOptions, 'stream'>;
 
 export type Logger = ReturnType<typeof createLogger>;
 
@@ -37,6 +47,7 @@ export function logOptions<T>(parser: Argv<T>) {
 export interface ServiceLog {
   readonly logger: Logger;
   readonly format: (typeof LOG_FORMATS)[number];
+  readonly options: LogOptions;
 }
 
 export interface ServiceFlags {
@@ -74,15 +85,18 @@ export interface ServiceRequest {
   readonly process?: number;
   /** Another process says what all of them are. */
   readonly silent?: boolean;
+  /** As LoopWatch; absent: a task that blocks this process does not end it. */
+  readonly death?: LoopDeath | null;
 }
 
 /** A command that runs until a signal, with its banner and its log on standard error. Where each line is JSON, so is the error that ends it. */
 export function runService(
   name: 'worker' | 'relay',
-  { flags, io, prepare, process, silent = false }: ServiceRequest,
+  { flags, io, prepare, process, silent = false, death = null }: ServiceRequest,
   run: (host: ServiceHost) => Promise<ExitName>,
 ): Promise<ExitName> {
-  const { logger, format } = serviceLogger(flags, io, process);
+  const log = serviceLogger(flags, io, process);
+  const { logger, format } = log;
   const announce: ServiceHost['announce'] = (banner, rowsOf) => {
     if (silent) return;
     const { colors, line } = stderrOf(io);
@@ -94,13 +108,14 @@ export function runService(
   const running = withPreparedApp(flags.app, { io, prepare: prepare ?? findDev }, async (app) => {
     const loaded = await app.load();
     const ends = [logEvents(app.events, logger), guardProcess(logger)];
+    if (name === 'worker') ends.push(watchLoop(loaded, { events: app.events, io, log: log.options, death }));
     try {
       return await run({ app, loaded, logger, announce });
     } finally {
       for (const end of ends) end();
     }
   });
-  return endAsLogged(running, { logger, format }, name);
+  return endAsLogged(running, log, name);
 }
 
 /** Where each line is JSON, so is the error that ends it all. */
@@ -127,10 +142,8 @@ export function serviceLogger(
   const level = choiceOption(flags.loglevel, LOG_LEVELS, '--loglevel');
   const format = choiceOption(flags.logformat, LOG_FORMATS, '--logformat');
   const color = showsColor(io.stderr, io.env);
-  return {
-    format,
-    logger: createLogger({ level, format, color, stream: io.stderr, ...(process !== undefined && { process }) }),
-  };
+  const options = { level, format, color, ...(process !== undefined && { process }) };
+  return { format, options, logger: createLogger({ ...options, stream: io.stderr }) };
 }
 
 /** Starts a service and stops it at the first signal; one during the start ends that at once. */
@@ -150,6 +163,23 @@ export async function runUntilSignal<Report>(io: CliIo, service: Service<Report>
   } finally {
     unsubscribe();
   }
+}
+
+interface LoopWatching {
+  readonly events: EventBus;
+  readonly io: CliIo;
+  readonly log: LogOptions;
+  readonly death: LoopDeath | null;
+}
+
+/** The function returned ends it. */
+function watchLoop({ settings }: LoadedApp, { events, io, log, death }: LoopWatching): () => void {
+  const thresholdMs = settings.worker.blockedLoopWarningMs;
+  // A process that is somebody else's is not watched: its loop may be blocked by anything.
+  if (thresholdMs === 0 || io.stderr !== process.stderr) return () => undefined;
+  const watch = new LoopWatch({ events, thresholdMs, log: log.level === 'error' ? null : log, death });
+  watch.start();
+  return () => void watch.stop();
 }
 
 function logFailure(error: unknown, { logger, event }: { readonly logger: Logger; readonly event: string }): void {

@@ -1,6 +1,8 @@
 export { workerInfoOf } from './app-info.js';
 export { guardProcess } from './guard-process.js';
 export { logEvents } from './log-events.js';
+export { LoopWatch, type LoopDeath, type LoopWatchOptions } from './loop/loop-watch.js';
+export type { LastWords } from './loop/loop-block.js';
 export { LOG_LEVELS, createLogger, type LogLevel, type LoggerOptions } from './logger.js';
 export { Relay, type RelayInfo, type RelayOptions } from './relay/relay.js';
 export { Worker } from './worker.js';

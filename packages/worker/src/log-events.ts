@@ -1,6 +1,7 @@
 import type { ConnectionRole, ErrorRecord, EventBus, EventListener, EventName, TaskRequest } from '@lovage/core';
 import type { Logger } from 'winston';
 import type { LogLevel } from './logger.js';
+import { blockFields, describeBlock } from './loop/loop-block.js';
 
 /** A result is shown up to so many characters. */
 const MAX_RESULT = 200;
@@ -105,6 +106,9 @@ export function logEvents(events: EventBus, logger: Logger): () => void {
   on('worker:stopped', 'info', ({ worker, abandoned }) => {
     const given = abandoned === 0 ? '' : `; ${abandoned} unfinished task(s) went back to their queues`;
     logger.info(`${worker} stopped${given}`, { event: 'worker:stopped', worker, abandoned });
+  });
+  on('loop:blocked', 'warn', (block) => {
+    logger.warn(describeBlock(block, { lasts: false }), blockFields(block));
   });
   on('warning', 'warn', ({ message, error }) => {
     logger.warn(message, { event: 'warning', ...(error === undefined ? {} : { stack: error.stack }) });

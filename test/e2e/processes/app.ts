@@ -1,7 +1,7 @@
 import { Lovage } from 'lovage';
-import { Exit, Hold, Record, Spin } from './tasks.js';
+import { Exit, Haunt, Hold, Record, Spin } from './tasks.js';
 
 export const app = new Lovage({ name: 'processes' });
 
 app.configFromObject(process.env, { namespace: 'LOVAGE' });
-app.register(Record, Hold, Spin, Exit);
+app.register(Record, Hold, Spin, Exit, Haunt);

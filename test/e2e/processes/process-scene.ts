@@ -39,15 +39,24 @@ export class ProcessScene {
     return { LOVAGE_BROKER: this.broker.url, LOVAGE_RESULTS: this.results.url };
   }
 
+  /** A worker without a supervisor. */
+  startSingle(env: NodeJS.ProcessEnv = {}): Promise<SupervisedWorker> {
+    return this.#start([], env);
+  }
+
   /** Resolves when all of its processes consume. */
   async start(processes: number, args: readonly string[] = []): Promise<SupervisedWorker> {
-    const worker = await startWorker(['-A', APP, '--processes', `${processes}`, ...args], { env: this.env });
-    const supervised = new SupervisedWorker(worker);
-    this.#workers.push(supervised);
+    const supervised = await this.#start(['--processes', `${processes}`, ...args]);
     await eventually(() => expect(supervised.events('worker:ready').length).toBeGreaterThanOrEqual(processes), {
       timeoutMs: 20_000,
     });
     return supervised;
+  }
+
+  async #start(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<SupervisedWorker> {
+    const worker = new SupervisedWorker(await startWorker(['-A', APP, ...args], { env: { ...this.env, ...env } }));
+    this.#workers.push(worker);
+    return worker;
   }
 
   send(task: string, ...args: readonly unknown[]) {
@@ -95,7 +104,7 @@ export class ProcessScene {
   }
 }
 
-/** `lovage worker --processes`. */
+/** `lovage worker`, with or without processes of its own. */
 export class SupervisedWorker {
   readonly worker: WorkerProcess;
 

@@ -58,3 +58,11 @@ export class Exit {
     return (await isReleased(n)) ? process.pid : process.exit(code);
   }
 }
+
+/** Leaves a timer behind that blocks the event loop once the task has ended. */
+@Task({ name: 'processes.haunt' })
+export class Haunt {
+  run(ms: number): void {
+    setTimeout(() => compute(ms), 100);
+  }
+}

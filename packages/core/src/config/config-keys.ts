@@ -228,6 +228,9 @@ export const CONFIG_KEYS = {
   'worker.unknownTaskGrace': key(type.duration({ min: '0s' }), '10m', {
     doc: 'How long a task that no worker knows waits, and is tried again, before it ends FAILURE: the length of a rolling deploy. Needs results.',
   }),
+  'worker.blockedLoopWarning': key(type.duration({ min: '0s' }), '1s', {
+    doc: 'How long a task may keep the event loop from turning before the log names it; 0: nobody watches. Read by the `lovage` command.',
+  }),
   'worker.trackReceived': key(type.boolean, false, { doc: 'Write RECEIVED when a worker takes a task.' }),
   'worker.trackStarted': key(type.boolean, false, {
     celery: 'task_track_started',

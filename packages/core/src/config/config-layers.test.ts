@@ -54,6 +54,7 @@ describe('defaults', () => {
         queues: null,
         shutdownTimeoutMs: 25_000,
         unknownTaskGraceMs: 600_000,
+        blockedLoopWarningMs: 1_000,
         trackReceived: false,
         trackStarted: false,
       },

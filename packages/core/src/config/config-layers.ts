@@ -134,6 +134,7 @@ export function resolveSettings(layers: readonly ConfigLayer[]): Settings {
       queues: get('worker.queues'),
       shutdownTimeoutMs: get('worker.shutdownTimeout'),
       unknownTaskGraceMs: get('worker.unknownTaskGrace'),
+      blockedLoopWarningMs: get('worker.blockedLoopWarning'),
       trackReceived: get('worker.trackReceived'),
       trackStarted: get('worker.trackStarted'),
     }),

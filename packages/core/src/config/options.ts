@@ -129,6 +129,8 @@ export interface WorkerConfig {
   readonly shutdownTimeout?: Duration;
   /** How long a task that no worker knows is tried again before it ends FAILURE. Default '10m'. */
   readonly unknownTaskGrace?: Duration;
+  /** How long a task may keep the event loop from turning before the log names it; 0: nobody watches. Default '1s'. */
+  readonly blockedLoopWarning?: Duration;
   /** Write RECEIVED when a worker takes a task. Default false. */
   readonly trackReceived?: boolean;
   /** Write STARTED when a task begins. Default false. */

@@ -119,6 +119,8 @@ export interface WorkerSettings {
   readonly shutdownTimeoutMs: number;
   /** How long a task that no worker knows is tried again before it ends FAILURE. */
   readonly unknownTaskGraceMs: number;
+  /** How long a task may keep the event loop from turning before the log names it; 0: nobody watches. */
+  readonly blockedLoopWarningMs: number;
   /** Write RECEIVED when a worker takes a task. */
   readonly trackReceived: boolean;
   /** Write STARTED when a task begins. */

@@ -7,6 +7,14 @@ export type ConnectionTarget = 'broker' | 'results';
 /** What a connection is for, where a driver has one for each: a worker has both, a caller the first. */
 export type ConnectionRole = 'publish' | 'consume';
 
+export interface LoopBlock {
+  readonly blockedMs: number;
+  /** Whose code blocked it; null: no task's, or of one that had ended. */
+  readonly task: { readonly id: string; readonly name: string } | null;
+  /** The frame of that code, as in a stack: `Fib.run (/app/math/tasks.ts:6:5)`; null: unknown. */
+  readonly frame: string | null;
+}
+
 /** What happens in an app or a worker, by name. Logging, metrics and tracing subscribe; observers never change what happens. */
 export interface LovageEvents {
   'task:sent': { readonly id: string; readonly task: string; readonly queue: string };
@@ -63,6 +71,8 @@ export interface LovageEvents {
   'worker:ready': { readonly worker: string };
   'worker:stopping': { readonly worker: string; readonly reason: string };
   'worker:stopped': { readonly worker: string; readonly abandoned: number };
+  /** The event loop of this process has not turned for so long, and turns again. Only where it is watched. */
+  'loop:blocked': LoopBlock;
   /** Something that works, but not as its owner may think. */
   warning: { readonly message: string; readonly error?: Error };
 }
