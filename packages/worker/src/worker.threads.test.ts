@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
-import type { TaskEnvelope, TaskLogger } from '@lovage/core';
+import type { AppOptions, TaskEnvelope, TaskLogger } from '@lovage/core';
 import { Rig, messageOf } from '../test/rig.js';
 import { TASKS } from '../test/threads-app.js';
 import type { AppSource, WorkerOptions } from './worker-options.js';
@@ -23,9 +23,9 @@ const loggerOf = (task: object | null): TaskLogger => {
   return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
 };
 
-async function start(worker: WorkerOptions = {}): Promise<void> {
+async function start(worker: WorkerOptions = {}, app: AppOptions = {}): Promise<void> {
   const logger = { ...loggerOf(null), child: loggerOf };
-  rig = new Rig({ tasks: TASKS, worker: { source: SOURCE, threads: 1, logger, ...worker } });
+  rig = new Rig({ tasks: TASKS, worker: { source: SOURCE, threads: 1, logger, ...worker }, app });
   await rig.worker.start();
 }
 
@@ -126,6 +126,36 @@ describe('a limit of a task in a thread', () => {
     await send('where', { id: 'b', timeLimits: { softMs: null, hardMs: 100 } });
     await rig.seen('task:succeeded');
     await expect(recordOf('a')).resolves.toMatchObject({ state: 'FAILURE', error: { code: 'LOVAGE_TIME_LIMIT' } });
+    await expect(recordOf('b')).resolves.toMatchObject({ state: 'SUCCESS' });
+    expect(rig.worker.strays).toBe(0);
+    expect(rig.of('warning')).toEqual([]);
+  });
+});
+
+describe('a task in a thread that is revoked, with terminate', () => {
+  const GRACE = { revocations: { grace: 100 } } as const;
+  const revoke = (id: string) => rig.app.revoke([id], { terminate: true });
+
+  it('hears of it, even in a loop that never awaits', async () => {
+    await start({}, { revocations: { grace: '20s' } });
+    for (const [index, then] of (['return', 'throw'] as const).entries()) {
+      await send('spins', { id: then }, [then]);
+      await progressed(then);
+      await revoke(then);
+      await rig.seen('task:revoked', index + 1);
+      await expect(recordOf(then)).resolves.toMatchObject({ state: 'REVOKED', result: null });
+    }
+    expect([...rig.of('task:failed'), ...rig.of('task:succeeded')]).toEqual([]);
+  });
+
+  it('loses its thread after the grace if it heeds nothing, and another takes its place', async () => {
+    await start({}, GRACE);
+    await send('hangs', { id: 'a' });
+    await rig.seen('task:started');
+    await send('where', { id: 'b' });
+    await revoke('a');
+    await rig.seen('task:succeeded');
+    await expect(recordOf('a')).resolves.toMatchObject({ state: 'REVOKED', task: 'hangs' });
     await expect(recordOf('b')).resolves.toMatchObject({ state: 'SUCCESS' });
     expect(rig.worker.strays).toBe(0);
     expect(rig.of('warning')).toEqual([]);
