@@ -2,6 +2,7 @@
 'use strict';
 
 const { execFile, spawnSync } = require('node:child_process');
+const { randomBytes } = require('node:crypto');
 const path = require('node:path');
 const { promisify } = require('node:util');
 const { freePorts } = require('./free-ports.js');
@@ -22,7 +23,9 @@ function composeWorks() {
  */
 async function startCompose({ signal } = {}) {
   const [amqp, api, postgres] = /** @type {[number, number, number]} */ (await freePorts(3));
-  const env = { ...process.env, AMQP_PORT: `${amqp}`, AMQP_API_PORT: `${api}`, POSTGRES_PORT: `${postgres}` };
+  const ports = { AMQP_PORT: `${amqp}`, AMQP_API_PORT: `${api}`, POSTGRES_PORT: `${postgres}` };
+  const password = randomBytes(12).toString('hex');
+  const env = { ...process.env, ...ports, SERVICES_PASSWORD: password };
   const project = ['compose', '--project-name', `lovage-${process.pid}-${amqp}`, '--project-directory', ROOT];
   const compose = (/** @type {string[]} */ args, /** @type {AbortSignal | undefined} */ abort) =>
     promisify(execFile)('docker', [...project, ...args], { env, ...(abort && { signal: abort }) });
@@ -36,9 +39,9 @@ async function startCompose({ signal } = {}) {
     throw error;
   }
   return {
-    brokerUrl: `amqp://guest:guest@127.0.0.1:${amqp}`,
-    apiUrl: `http://guest:guest@127.0.0.1:${api}`,
-    resultsUrl: `postgres://lovage:lovage@127.0.0.1:${postgres}/lovage`,
+    brokerUrl: `amqp://guest:${password}@127.0.0.1:${amqp}`,
+    apiUrl: `http://guest:${password}@127.0.0.1:${api}`,
+    resultsUrl: `postgres://lovage:${password}@127.0.0.1:${postgres}/lovage`,
     stop,
   };
 }

@@ -2,6 +2,7 @@
 'use strict';
 
 const { execFileSync } = require('node:child_process');
+const { randomBytes } = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
 const { startDaemon, untilReady } = require('./daemon.js');
@@ -12,7 +13,7 @@ const { ServiceError } = require('./service-error.js');
 /**
  * A private PostgreSQL server.
  * @typedef {object} Postgres
- * @property {string} url postgres://…, user lovage (superuser), database lovage
+ * @property {string} url postgres://…, user lovage (superuser, with a password of this server's own), database lovage
  * @property {(files: Readonly<Record<string, string>>) => void} write writes files that the server alone can read into its data folder
  * @property {() => Promise<void>} kill ends the server at once, as a crash would; its data stays
  * @property {() => Promise<void>} start starts a killed server again, same port, same data
@@ -35,6 +36,7 @@ async function startPostgres({ settings: own = {}, files = {}, signal } = {}) {
   const data = path.join(folder, 'data');
   const logFile = path.join(folder, 'postgres.log');
   const env = { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' };
+  const password = randomBytes(12).toString('hex');
   const [port] = /** @type {[number]} */ (await freePorts(1));
   /** @type {import('./daemon.js').Daemon | undefined} */
   let server;
@@ -83,14 +85,14 @@ async function startPostgres({ settings: own = {}, files = {}, signal } = {}) {
 
   try {
     copyBinaries(native, folder);
-    createCluster(folder, { data, env, user });
+    createCluster(folder, { data, env, user, password });
     write(files);
     await start();
   } catch (error) {
     await stop();
     throw error;
   }
-  return { url: `postgres://lovage:lovage@127.0.0.1:${port}/lovage`, write, kill, start, stop };
+  return { url: `postgres://lovage:${password}@127.0.0.1:${port}/lovage`, write, kill, start, stop };
 }
 
 /** @returns {string} the folder that holds bin, lib and share */
@@ -132,11 +134,11 @@ function symlinksOf(native) {
 
 /**
  * @param {string} folder
- * @param {{ data: string, env: NodeJS.ProcessEnv, user: { uid: number, gid: number } | undefined }} options
+ * @param {{ data: string, env: NodeJS.ProcessEnv, user: { uid: number, gid: number } | undefined, password: string }} options
  */
-function createCluster(folder, { data, env, user }) {
+function createCluster(folder, { data, env, user, password }) {
   const passwordFile = path.join(folder, 'password');
-  fs.writeFileSync(passwordFile, 'lovage\n');
+  fs.writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
   fs.mkdirSync(data, { mode: 0o700 });
   if (user) execFileSync('chown', ['-R', `${user.uid}:${user.gid}`, folder]);
   const bin = (/** @type {string} */ name) => path.join(folder, 'bin', name);

@@ -2,7 +2,7 @@
 'use strict';
 
 const { execFile, execFileSync } = require('node:child_process');
-const { randomUUID } = require('node:crypto');
+const { randomBytes, randomUUID } = require('node:crypto');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
@@ -18,8 +18,8 @@ const { ServiceError } = require('./service-error.js');
  * @property {string} name of the node
  * @property {string} home the folder that holds the cookie which the nodes of a cluster share
  * @property {number} epmdPort where the nodes of a cluster find one another
- * @property {string} url amqp://…, user guest
- * @property {string} apiUrl the management API, http://guest:guest@127.0.0.1:port
+ * @property {string} url amqp://…, user guest, with a password of this node's own
+ * @property {string} apiUrl the management API, with the same user
  * @property {(...args: string[]) => Promise<string>} ctl runs `rabbitmqctl` against this node and gives its output
  * @property {() => Promise<void>} kill ends the node at once (SIGKILL); its data stays
  * @property {() => Promise<void>} start starts a killed node again, same ports, same data
@@ -57,7 +57,9 @@ async function startRabbit({ bin, config = [], neighbour, signal }) {
   const { home, epmdPort } = neighbour ?? { home: folder, epmdPort: freePort };
   const name = `lovage-${randomUUID().slice(0, 8)}@localhost`;
   const env = nodeEnv({ folder, home, name, port, distPort, epmdPort });
-  writeConfig(folder, { port, apiPort, config });
+  // Not `guest`: tests look for it in all that is printed. One for a whole cluster, whose users are those of its first node.
+  const password = neighbour === undefined ? randomBytes(12).toString('hex') : new URL(neighbour.url).password;
+  writeConfig(folder, { port, apiPort, config: [`default_pass = ${password}`, ...config] });
 
   // Started here rather than by the node, which would leave it running for ever.
   const epmd =
@@ -105,8 +107,8 @@ async function startRabbit({ bin, config = [], neighbour, signal }) {
     name,
     home,
     epmdPort,
-    url: `amqp://guest:guest@127.0.0.1:${port}`,
-    apiUrl: `http://guest:guest@127.0.0.1:${apiPort}`,
+    url: `amqp://guest:${password}@127.0.0.1:${port}`,
+    apiUrl: `http://guest:${password}@127.0.0.1:${apiPort}`,
     ctl: async (...args) => {
       const { stdout } = await promisify(execFile)(path.join(bin, 'rabbitmqctl'), ['-n', name, ...args], { env });
       return stdout;

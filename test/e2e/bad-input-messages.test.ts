@@ -302,6 +302,7 @@ describe('a call that cannot be sent is an error of the caller', () => {
     ['a promise', call({ a: Promise.resolve() }), 'LOVAGE_PAYLOAD'],
     ['nesting 1,001 deep', call(nested(1_001)), 'LOVAGE_PAYLOAD'],
     ['nesting 100,000 deep', call(nested(100_000)), 'LOVAGE_PAYLOAD'],
+    ['17 MB', call('é'.repeat(8_500_000)), 'LOVAGE_PAYLOAD'],
     ['140 MB', call('x'.repeat(140_000_000)), 'LOVAGE_PAYLOAD'],
     ['headers of 70 KB', () => withOptions({ headers: { h: 'x'.repeat(70_000) } }), 'LOVAGE_PUBLISH'],
     ['a header that is no header', () => withOptions({ headers: { h: (() => 1) as never } }), 'LOVAGE_PUBLISH'],
@@ -320,9 +321,9 @@ describe('a call that cannot be sent is an error of the caller', () => {
     return scene.app.task('bad.describe').with(options).delay();
   }
 
-  it('and the next call works: 10 MB, a NUL and a lone surrogate travel', async () => {
-    const size = await scene.app.task<[string], number>('bad.size').delay('é'.repeat(10_000_000));
-    await expect(size.get({ timeout: '20s' })).resolves.toBe(10_000_000);
+  it('and the next call works: 16 MB, a NUL and a lone surrogate travel', async () => {
+    const size = await scene.app.task<[string], number>('bad.size').delay('é'.repeat(8_000_000));
+    await expect(size.get({ timeout: '20s' })).resolves.toBe(8_000_000);
     const described = await scene.app.task<[string, string], string[]>('bad.describe').delay('a\0', '\udc00');
     await expect(described.get({ timeout: '20s' })).resolves.toEqual(['string 61 0', 'string dc00']);
   });

@@ -5,6 +5,7 @@ import { Worker } from '@lovage/worker';
 import { eventually } from '../support/eventually.js';
 import { type IsolatedBroker, isolatedBroker } from '../support/isolated-broker.js';
 import { type IsolatedResults, isolatedResults } from '../support/isolated-results.js';
+import { keepSecret } from '../support/keep-secret.js';
 
 jest.setTimeout(60_000);
 
@@ -35,6 +36,7 @@ class Vault {
       username: `${this.#prefix}_${this.#users.length}`,
       password: `p@/${randomBytes(9).toString('hex')}`,
     };
+    keepSecret(user.password);
     this.#users.push(user);
     return user;
   }

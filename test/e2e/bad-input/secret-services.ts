@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 import { isolatedBroker } from '../../support/isolated-broker.js';
 import { isolatedResults } from '../../support/isolated-results.js';
+import { keepSecret } from '../../support/keep-secret.js';
 
 /** A virtual host and a database, reached with passwords that occur nowhere else: to be looked for in all that is printed. */
 export interface SecretServices {
@@ -28,6 +29,7 @@ export async function secretServices(): Promise<SecretServices> {
     `ALTER DATABASE ${database.database} OWNER TO ${name}`,
   ]);
   const passwords = [brokerPassword, resultsPassword];
+  keepSecret(...passwords);
   return {
     broker,
     results,

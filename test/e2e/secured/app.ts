@@ -1,8 +1,8 @@
 import { Lovage } from 'lovage';
-import { Add } from './tasks.js';
+import { Add, Stubborn } from './tasks.js';
 
 // Where it connects to, and the keys it signs with, come from the environment of the test.
 export const app = new Lovage({ name: 'secured' });
 
 app.configFromObject(process.env, { namespace: 'LOVAGE' });
-app.register(Add);
+app.register(Add, Stubborn);
