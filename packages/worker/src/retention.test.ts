@@ -1,4 +1,14 @@
-import { EventBus, LovageError, MemoryResultBackend, systemRuntime, type LovageEvents } from '@lovage/core';
+import {
+  EventBus,
+  LovageError,
+  MemoryResultBackend,
+  systemRuntime,
+  type LovageEvents,
+  type RevocationStore,
+  type Runtime,
+} from '@lovage/core';
+import { eventually } from '../../../test/support/eventually.js';
+import { ShiftedRuntime } from '../test/shifted-runtime.js';
 import { Retention } from './retention.js';
 
 /** Tells how many records there are to delete, and when it was asked. */
@@ -26,14 +36,14 @@ class Ledger extends MemoryResultBackend {
   }
 }
 
-function retain(results: Ledger) {
+function retain(results: MemoryResultBackend, runtime: Runtime = systemRuntime) {
   const events = new EventBus();
   const warnings: LovageEvents['warning'][] = [];
   events.on('warning', (warning) => warnings.push(warning));
   const retention = new Retention({
     results,
     events,
-    runtime: systemRuntime,
+    runtime,
     keepRevocationsMs: 60_000,
     intervalMs: 2,
   });
@@ -51,6 +61,22 @@ describe('retention', () => {
     await retention.stop();
     await retention.stop();
     expect(new Set(results.asked)).toEqual(new Set([1_000]));
+  });
+
+  it('deletes revocations that have been kept long enough, and no others', async () => {
+    const runtime = new ShiftedRuntime();
+    const results = new MemoryResultBackend({ expiresMs: 3_600_000, runtime });
+    const revocations = results.capabilities.revocations as RevocationStore;
+    const kept = async (): Promise<string[]> => (await revocations.recent(3_600_000)).map(({ id }) => id);
+    await revocations.revoke(['old'], { terminate: false, reason: 'why' });
+    runtime.advance(59_000);
+    await revocations.revoke(['young'], { terminate: false, reason: 'why' });
+    const { retention } = retain(results, runtime);
+    expect(await kept()).toEqual(['old', 'young']);
+    runtime.advance(2_000);
+    await eventually(async () => expect(await kept()).toEqual(['young']));
+    await retention.stop();
+    expect(await results.states(['old'])).toEqual(new Map([['old', { state: 'REVOKED', attempt: 0 }]]));
   });
 
   it('goes on after a failure, and tells of one that nobody else tells of', async () => {

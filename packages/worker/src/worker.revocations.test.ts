@@ -338,6 +338,19 @@ describe('a worker that is not told of a revocation', () => {
     expect(performance.now() - begun).toBeLessThan(3_000);
   });
 
+  it('reads of one too that was committed half a minute late, whatever its own clock says', async () => {
+    const rig = rigOf('RabbitMQ');
+    rig.runtime.advance(-3_600_000);
+    await rig.worker.start();
+    await known(rig);
+    const { id } = await begun(rig);
+    await database.query(`INSERT INTO ${schema}.revocations VALUES ($1, true, 'late', now() - interval '30 seconds')`, [
+      id,
+    ]);
+    await rig.until(() => Heeds.heard.length === 2);
+    expect(Heeds.heard[1]).toMatchObject(REVOKED);
+  });
+
   it('has missed none once the database is back', async () => {
     const proxy = await TcpProxy.start(serverUrl('LOVAGE_RESULTS'));
     proxies.push(proxy);
