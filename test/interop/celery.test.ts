@@ -112,6 +112,14 @@ describeWithCelery(title, () => {
     });
 
     it.each([
+      [`soft_time_limit__=0.1, time_limit__=60`, 'LOVAGE_SOFT_TIME_LIMIT'],
+      [`time_limit__=0.1`, 'LOVAGE_TIME_LIMIT'],
+    ])('limits how long its call may take: %s', async (limits, code) => {
+      const record = await ended(await python.eval(`send('interop.wait', ${limits})`));
+      expect(record).toMatchObject({ state: 'FAILURE', error: { code } });
+    });
+
+    it.each([
       [
         'a chain',
         `chain(call('interop.divide', 1, 2), call('interop.divide', 4)).apply_async().parent.id`,
@@ -238,6 +246,15 @@ describeWithCelery(title, () => {
       const { id } = await sent.delay('wide.png');
       expect(await answerTo(id)).toMatchObject({ path: 'wide.png' });
       expect(images.output()).not.toMatch(/Connection to broker lost|FrameSyntaxError|Traceback/);
+    });
+
+    it('is told how long a call may take', async () => {
+      const limited = app.task('images.resize').with({ softTimeLimit: '1.5s', timeLimit: '30s' });
+      await limited.with({ queue: 'unconsumed' }).delay('slow.png');
+      expect(await python.eval(`take('unconsumed')`)).toMatchObject([{ timelimit: [30, 1.5] }, [['slow.png'], {}, {}]]);
+      const { id } = await limited.delay('slow.png');
+      expect(await answerTo(id)).toMatchObject({ path: 'slow.png' });
+      expect(images.output()).not.toMatch(/Traceback/);
     });
 
     it('gets priorities on a queue that has them', async () => {

@@ -93,7 +93,7 @@ export class Worker {
    *
    * @throws LOVAGE_CONFIG, LOVAGE_DISCOVERY, LOVAGE_TASK_DEFINITION for a wrong app; LOVAGE_RESULTS_NOT_CONFIGURED for tasks with a retry policy and no results to
    * keep retries in (LOVAGE_DRIVER: results without an outbox); LOVAGE_BROKER_UNAVAILABLE, LOVAGE_RESULTS_UNAVAILABLE when
-   * the time for first connections is over; LOVAGE_ACCESS_REFUSED, LOVAGE_SCHEMA, LOVAGE_QUEUE_MISMATCH at once; LOVAGE_STOPPED when stopped meanwhile.
+   * the time for first connections is over; LOVAGE_ACCESS_REFUSED, LOVAGE_SCHEMA, LOVAGE_QUEUE_MISMATCH at once; LOVAGE_STOPPED when stopped meanwhile; where tasks run in threads LOVAGE_USAGE (no `source`, or tasks that it does not register) and LOVAGE_APP_NOT_FOUND (what a thread cannot load).
    */
   async start(): Promise<WorkerInfo> {
     this.#assertNotStopping();

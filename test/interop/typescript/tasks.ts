@@ -30,6 +30,15 @@ export class Headers {
   }
 }
 
+/** Ends when it is told to. */
+@Task({ name: 'interop.wait' })
+export class Wait {
+  run(): Promise<never> {
+    const { signal } = TaskContext.current();
+    return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+  }
+}
+
 /** What a Python worker calls once it is done. */
 @Task({ name: 'interop.resized' })
 export class Resized {

@@ -21,10 +21,13 @@ interface Lane {
 export class Pools {
   readonly #lanes = new Map<PoolName, Lane>();
   readonly #default: Lane;
+  readonly #paused: Promise<void>;
+  #pause: () => void = () => undefined;
 
   constructor({ pools, defaultPool, begin }: PoolsOptions) {
     for (const pool of pools) this.#lanes.set(pool.name, { pool, slots: new Slots(pool.size, begin) });
     this.#default = this.#lanes.get(defaultPool) as Lane;
+    this.#paused = new Promise((resolve) => (this.#pause = resolve));
   }
 
   /** How many slots are taken. */
@@ -47,12 +50,14 @@ export class Pools {
     const { pool, slots } = this.#laneOf(execution);
     const replaced = pool.replaced(execution);
     if (replaced === null) slots.release();
-    else void replaced.then(() => slots.release());
+    // Once nothing begins any more there is nothing to wait for.
+    else void Promise.race([replaced, this.#paused]).then(() => slots.release());
   }
 
   /** Nothing begins from now on. */
   pause(): void {
     for (const slots of this.#all()) slots.pause();
+    this.#pause();
   }
 
   /** Forgets what waits, but for these. */
