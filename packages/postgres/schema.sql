@@ -56,6 +56,15 @@ CREATE TABLE schema_id (
   id uuid NOT NULL DEFAULT gen_random_uuid()
 );
 
+CREATE TABLE starts (
+  id text COLLATE "C" NOT NULL,
+  attempt integer NOT NULL,
+  starts integer NOT NULL,
+  started_at timestamp with time zone NOT NULL,
+  CONSTRAINT starts_pkey PRIMARY KEY (id, attempt)
+);
+CREATE INDEX starts_started_at ON starts USING btree (started_at);
+
 CREATE TABLE task_results (
   id text COLLATE "C" NOT NULL,
   task text NOT NULL,

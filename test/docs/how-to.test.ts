@@ -12,6 +12,7 @@ const PAGES = [
   'unique-tasks',
   'revoke-tasks',
   'relay',
+  'poison-tasks',
   'deploy-on-kubernetes',
   'rate-limit',
   'long-tasks',

@@ -29,6 +29,7 @@ const EXIT_OF_ERROR = {
   LOVAGE_SOFT_TIME_LIMIT: 'taskFailed',
   LOVAGE_TIME_LIMIT: 'taskFailed',
   LOVAGE_THREAD_DIED: 'taskFailed',
+  LOVAGE_POISON: 'taskFailed',
   LOVAGE_RETRIES_EXHAUSTED: 'taskFailed',
   LOVAGE_TRANSACTION_REQUIRED: 'usage',
   LOVAGE_NO_CONTEXT: 'usage',

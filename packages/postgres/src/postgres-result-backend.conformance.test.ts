@@ -22,7 +22,7 @@ describeResultBackend('postgres', ({ expiresMs }) => ({
 }));
 
 async function empty(schema: TestSchema): Promise<void> {
-  await schema.sql('TRUNCATE task_results, outbox, unique_keys, revocations');
+  await schema.sql('TRUNCATE task_results, outbox, unique_keys, revocations, starts');
 }
 
 async function expireLeases(schema: TestSchema): Promise<void> {

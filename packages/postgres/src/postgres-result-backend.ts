@@ -29,6 +29,8 @@ import { PostgresRevocations } from './revocations/postgres-revocations.js';
 import { revocationsChannelOf } from './revocations/revocations-channel.js';
 import { revocationStatements } from './revocations/statements.js';
 import { PostgresSchemaManager } from './schema/postgres-schema-manager.js';
+import { PostgresStarts } from './starts/postgres-starts.js';
+import { type StartStatements, startStatements } from './starts/statements.js';
 import { replyChannelOf, wokenIds } from './waiting/reply-channel.js';
 import { ResultWaiters } from './waiting/result-waiters.js';
 import { NOTIFY, WakeAnnouncer } from './waiting/wake-announcer.js';
@@ -45,6 +47,7 @@ export class PostgresResultBackend implements ResultBackend {
   readonly #schema: PostgresSchemaManager;
   readonly #statements: RecordStatements;
   readonly #outboxStatements: OutboxStatements;
+  readonly #startStatements: StartStatements;
   readonly #committer: RecordCommitter;
   readonly #announcer: WakeAnnouncer;
   readonly #waiters: ResultWaiters;
@@ -62,6 +65,7 @@ export class PostgresResultBackend implements ResultBackend {
     this.#schema = new PostgresSchemaManager(this.#database, settings.schema);
     this.#statements = recordStatements(settings.schema);
     this.#outboxStatements = outboxStatements(settings.schema);
+    this.#startStatements = startStatements(settings.schema);
     this.#committer = new RecordCommitter(this.#database, { ...this.#outboxStatements, ...this.#statements });
     this.#announcer = new WakeAnnouncer(this.#database, context.events);
     this.#channel = outboxChannelOf(settings.schema);
@@ -84,7 +88,8 @@ export class PostgresResultBackend implements ResultBackend {
       channel: this.#revocationsChannel,
       watch: (onWake) => this.#watch(this.#revocationsChannel, onWake),
     });
-    this.capabilities = { schema: this.#schema, outbox, revocations };
+    const starts = new PostgresStarts(this.#database, this.#startStatements);
+    this.capabilities = { schema: this.#schema, outbox, revocations, starts };
     this.#waiters = new ResultWaiters({
       read: async (ids) =>
         (await this.#database.run(this.#statements.findFinished, [ids.filter(isStorableId)])).map(recordOf),
@@ -150,6 +155,7 @@ export class PostgresResultBackend implements ResultBackend {
 
   async expire(limit: number): Promise<number> {
     await this.#database.run(this.#outboxStatements.sweepKeys, [limit]);
+    await this.#database.run(this.#startStatements.sweep, [this.#settings.expiresMs, limit]);
     return (await this.#database.run(this.#statements.expire, [this.#settings.expiresMs, limit])).length;
   }
 

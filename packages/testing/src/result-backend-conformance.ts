@@ -17,6 +17,7 @@ import {
 } from './records.js';
 import { describeRevocations } from './revocations-conformance.js';
 import type { ResultBackendFactory, ResultBackendFixture } from './result-backend-fixture.js';
+import { describeStarts } from './starts-conformance.js';
 
 export interface ResultBackendConformanceOptions {
   /** Title of a test → why this backend cannot pass it. A title that no test has is an error. */
@@ -25,6 +26,8 @@ export interface ResultBackendConformanceOptions {
   readonly noOutbox?: string;
   /** Why this backend keeps no revocations; the tests of that capability are skipped then. */
   readonly noRevocations?: string;
+  /** Why this backend counts no starts; the tests of that capability are skipped then. */
+  readonly noStarts?: string;
 }
 
 const WEEK_MS = 7 * 24 * 3_600_000;
@@ -509,6 +512,20 @@ export function describeResultBackend(
       describeRevocations(
         () => ({ backend, peer, expireLeases }),
         (title, test) => (reason === undefined ? promise(title, test) : it.skip(`${title} (${reason})`, test)),
+      );
+      });
+
+    describe('starts', () => {
+      const { noStarts } = options;
+      if (noStarts !== undefined)
+        promise('is not there', async () => expect(backend.capabilities.starts).toBeUndefined());
+      const reopen = async (expiresMs: number): Promise<void> => {
+        await close();
+        await open(expiresMs);
+      };
+      describeStarts(
+        () => ({ backend, peer, reopen }),
+        (title, test) => (noStarts === undefined ? promise(title, test) : it.skip(`${title} (${noStarts})`, test)),
       );
     });
 

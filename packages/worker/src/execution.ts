@@ -56,9 +56,12 @@ export class Execution implements ExecutionHost, Commitment {
   /** null: this worker does not know the task, which is not run. */
   readonly definition: TaskDefinition | null;
   phase: ExecutionPhase = 'waiting';
+  /** Starts of its attempt that have no end (rule 5), as far as is known; its own among them once that is counted. */
+  starts = 0;
   readonly #context: ExecutionContext;
   readonly #intake: Intake;
   readonly #delivery: Delivery;
+  #isCounted = false;
   #copies: Held[] | null = null;
   #drafted: CompletionDraft | null = null;
   #completion: Completion | null = null;
@@ -129,6 +132,16 @@ export class Execution implements ExecutionHost, Commitment {
     return this.#delivery.redelivered || this.request.republished;
   }
 
+  /** Its start is to be counted: what was delivered before may have killed its worker. */
+  get countsStart(): boolean {
+    return this.#delivery.redelivered || this.starts > 0;
+  }
+
+  /** Its own start is counted. */
+  get isCounted(): boolean {
+    return this.#isCounted;
+  }
+
   /** The unique key that it holds until a worker takes it; null: none. */
   get heldUntilNow(): UniqueHold | null {
     const { unique, id } = this.request;
@@ -159,6 +172,18 @@ export class Execution implements ExecutionHost, Commitment {
 
   set completion(completion: Completion) {
     this.#completion = completion;
+  }
+
+  /** Its start has been counted. */
+  count(): void {
+    this.#isCounted = true;
+    this.starts += 1;
+  }
+
+  /** Its start is being taken back. */
+  uncount(): void {
+    this.#isCounted = false;
+    this.starts -= 1;
   }
 
   begin(): void {

@@ -33,7 +33,7 @@ export function holdLimitsOf({ consumerTimeoutMs }: TransportCapabilities): Hold
 }
 
 export interface HoldWatchOptions {
-  readonly pipeline: Pick<Pipeline, 'in' | 'giveBack'>;
+  readonly pipeline: Pick<Pipeline, 'in' | 'giveBack' | 'countParked'>;
   /** null: there is no outbox to park anything in. */
   readonly parking: Parking | null;
   readonly limits: HoldLimits;
@@ -77,6 +77,7 @@ export class HoldWatch {
     const long = longerThan(limits.parkMs, pipeline.in('running'));
     if (parking === null) this.#warn(long);
     else await Promise.all([parking.renew(), parking.park(long)]);
+    pipeline.countParked(long);
     if (!this.#isStopped) this.#schedule();
   }
 

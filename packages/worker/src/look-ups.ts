@@ -1,4 +1,4 @@
-import type { Outbox, RecordState, ResultBackend } from '@lovage/core';
+import type { Outbox, RecordState, ResultBackend, Starts } from '@lovage/core';
 import type { Execution } from './execution.js';
 import type { Retrier } from './retrier.js';
 
@@ -8,13 +8,15 @@ export interface LookUpsOptions {
   readonly results: ResultBackend;
   /** undefined: nothing is unique. */
   readonly outbox: Outbox | undefined;
+  /** undefined: starts are not counted. */
+  readonly starts: Starts | undefined;
   readonly retrier: Retrier;
   /** @param record undefined: it has none, or was not looked up. */
   readonly found: (execution: Execution, record: RecordState | undefined) => void;
 }
 
 /**
- * What the database is asked before a task runs: the records of suspicious copies (rule 3) are read, and unique keys that were held until now are
+ * What the database is asked before a task runs: the records of suspicious copies (rule 3) are read and their starts (rule 5), and unique keys that were held until now are
  * freed; all that wait together. One round at a time: while it is under way, the next ones gather. What fails is tried again until it works;
  * what waits for it holds its delivery.
  */
@@ -45,7 +47,10 @@ export class LookUps {
       await retrier.untilStopped(async () => {
         while (this.#waiting.length > 0) {
           const batch = this.#waiting.splice(0, BATCH);
-          const [states] = await Promise.all([this.#statesOf(batch), this.#release(batch)]);
+          const suspicious = batch.filter(({ isSuspicious }) => isSuspicious);
+          const [states] = await retrier.run(() =>
+            Promise.all([this.#statesOf(suspicious), this.#readStarts(suspicious), this.#release(batch)]),
+          );
           for (const execution of batch) found(execution, states.get(execution.request.id));
         }
       });
@@ -54,17 +59,22 @@ export class LookUps {
     }
   }
 
-  async #statesOf(batch: readonly Execution[]): Promise<ReadonlyMap<string, RecordState>> {
-    const { results, retrier } = this.#options;
-    const suspicious = batch.filter(({ isSuspicious }) => isSuspicious);
+  async #statesOf(suspicious: readonly Execution[]): Promise<ReadonlyMap<string, RecordState>> {
     if (suspicious.length === 0) return new Map();
     const ids = [...new Set(suspicious.map(({ request }) => request.id))];
-    return retrier.run(() => results.states(ids));
+    return this.#options.results.states(ids);
+  }
+
+  async #readStarts(suspicious: readonly Execution[]): Promise<void> {
+    const { starts } = this.#options;
+    if (starts === undefined || suspicious.length === 0) return;
+    const counts = await starts.unended(suspicious.map(({ request }) => request));
+    for (const [index, execution] of suspicious.entries()) execution.starts = counts[index] ?? 0;
   }
 
   async #release(batch: readonly Execution[]): Promise<void> {
-    const { outbox, retrier } = this.#options;
+    const { outbox } = this.#options;
     const holds = batch.flatMap(({ heldUntilNow }) => heldUntilNow ?? []);
-    if (outbox !== undefined && holds.length > 0) await retrier.run(() => outbox.release(holds));
+    if (outbox !== undefined && holds.length > 0) await outbox.release(holds);
   }
 }

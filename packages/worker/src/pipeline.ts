@@ -29,13 +29,16 @@ import { Executions } from './executions.js';
 import type { Held, Intake } from './intake.js';
 import { LookUps } from './look-ups.js';
 import type { Parking } from './parking.js';
+import { Alone } from './pool/alone.js';
 import type { Pool } from './pool/pool.js';
 import { Pools } from './pool/pools.js';
+import { poisonOutcome, runsAlone } from './poison.js';
 import type { Clock } from './relay/clock.js';
 import type { FollowUps } from './relay/follow-ups.js';
 import { RateLimiter } from './rate-limiter.js';
 import { Retrier } from './retrier.js';
 import type { Revocations } from './revocations/revocations.js';
+import { StartRecorder } from './start-recorder.js';
 import { runWithin } from './time-limits.js';
 
 export interface PipelineOptions {
@@ -75,8 +78,11 @@ export class Pipeline {
   readonly #rules: MessageRules;
   readonly #executions = new Executions();
   readonly #pools: Pools;
+  readonly #alone: Alone;
   readonly #lookUps: LookUps | null;
   readonly #rateLimiter: RateLimiter<Execution>;
+  /** null: starts are not counted. */
+  readonly #starts: StartRecorder | null;
   readonly #closing = new AbortController();
   /** Ended without their code, which has not ended yet. */
   readonly #strays = new Set<Execution>();
@@ -92,9 +98,10 @@ export class Pipeline {
     const retrier = (what: string) => new Retrier({ what, events, runtime, signal: this.#closing.signal });
     const { pools, defaultPool } = options;
     this.#pools = new Pools({ pools, defaultPool, begin: (execution) => void this.#run(execution) });
+    this.#alone = new Alone({ pools: this.#pools, events });
     this.#rateLimiter = new RateLimiter({
       runtime,
-      ready: (execution) => this.#pools.push(execution),
+      ready: (execution) => this.#grant(execution),
       postpone:
         options.followUps === null
           ? null
@@ -117,12 +124,16 @@ export class Pipeline {
             retrier: retrier('storing results'),
             caused: (rows, committedAt) => options.followUps?.caused(rows, committedAt),
           });
+    const starts = results?.capabilities.starts;
+    this.#starts =
+      starts === undefined ? null : new StartRecorder({ starts, retrier: retrier('counting starts of tasks') });
     this.#lookUps =
       results === null
         ? null
         : new LookUps({
             results,
             outbox: results.capabilities.outbox,
+            starts,
             retrier: retrier('looking up tasks before they run'),
             found: (execution, record) => this.#lookedUp(execution, record),
           });
@@ -172,12 +183,24 @@ export class Pipeline {
 
   /** Nothing more starts. */
   pause(): void {
+    this.#alone.pause();
     this.#pools.pause();
   }
 
   /** Resolves when no task runs. */
   idle(): Promise<void> {
     return this.#pools.idle();
+  }
+
+  /** Counts the starts of those that are parked now: if their worker dies, what comes again looks as if it had never been delivered. */
+  countParked(executions: readonly Execution[]): void {
+    for (const execution of executions)
+      if (execution.parkedRow !== null && !execution.isCounted) void this.#starts?.begin(execution);
+  }
+
+  /** What runs will be handed back for no fault of its own: its starts are taken back. Resolves when they are. */
+  async takeBackStarts(): Promise<void> {
+    await this.#starts?.takeBack(this.#executions.in('running'));
   }
 
   /** Tells every running task that the worker can wait no longer. */
@@ -225,6 +248,7 @@ export class Pipeline {
   async settledAll(): Promise<void> {
     await this.committer?.idle();
     await this.deadLetters.idle();
+    await this.#starts?.idle();
   }
 
   /** Ends all retrying. */
@@ -269,19 +293,28 @@ export class Pipeline {
     if (execution.phase !== 'waiting') return;
     if (record !== undefined && !mayFollow(record, { state: 'SUCCESS', attempt: execution.request.attempt }))
       this.#settled(execution, 'superseded');
+    else if (execution.starts >= this.#options.settings.worker.maxStarts)
+      this.#end(execution, poisonOutcome(execution));
     else this.#queue(execution);
   }
 
   #queue(execution: Execution): void {
     if (this.#options.settings.worker.trackReceived) execution.note('RECEIVED');
-    const { request, definition } = execution;
+    const { request, definition, starts } = execution;
     const intervalMs = definition?.startIntervalMs ?? null;
-    if (intervalMs === null) this.#pools.push(execution);
+    // What was started before has had its turn; and one that is put off for it is another attempt, whose starts would be counted anew.
+    if (intervalMs === null || starts > 0) this.#grant(execution);
     else this.#rateLimiter.push(execution, { task: request.task, intervalMs });
+  }
+
+  #grant(execution: Execution): void {
+    if (runsAlone(execution)) this.#alone.push(execution);
+    else this.#pools.push(execution);
   }
 
   // Never rejects: a pool is total, and what its outcome leaves behind is as well.
   async #run(execution: Execution): Promise<void> {
+    if (execution.countsStart && this.#starts !== null && !(await this.#countStart(execution, this.#starts))) return;
     const outcome = await this.#outcomeOf(execution);
     // It has ended without its code, and has no slot any more.
     if (this.#strays.delete(execution)) return;
@@ -293,6 +326,15 @@ export class Pipeline {
       else this.#end(execution, outcome);
     }
     this.#pools.release(execution);
+  }
+
+  /** False: it was handed back meanwhile. */
+  async #countStart(execution: Execution, starts: StartRecorder): Promise<boolean> {
+    await starts.begin(execution);
+    if (execution.phase === 'waiting') return true;
+    this.#pools.release(execution);
+    await starts.takeBack([execution]);
+    return false;
   }
 
   #outcomeOf(execution: Execution): Promise<Outcome> | Outcome {
@@ -342,6 +384,7 @@ export class Pipeline {
   #settled(execution: Execution, result: CommitResult): void {
     if (execution.phase === 'returned') return;
     this.#executions.delete(execution);
+    this.#starts?.end(execution);
     const { events } = this.#options;
     if (isLovageError(result)) {
       const reason = `its record cannot be stored: ${result.message}`;
@@ -360,6 +403,7 @@ export class Pipeline {
   #keepWaiting(): void {
     const isWaiting = ({ phase }: Execution): boolean => phase === 'waiting';
     this.#pools.keep(isWaiting);
+    this.#alone.keep(isWaiting);
     this.#rateLimiter.keep(isWaiting);
     this.#lookUps?.keep(isWaiting);
   }

@@ -48,7 +48,8 @@ export async function shutDown(parts: WorkerParts, deadline: Deadline): Promise<
 
   // 3. Let running tasks finish.
   if (!(await deadline.within(pipeline.idle()))) {
-    // 4. Abort their signals; those that listen end now.
+    // 4. Abort their signals; those that listen end now. That they did not end is the worker's doing.
+    await within(GRACE_MS, pipeline.takeBackStarts());
     pipeline.interrupt(
       new LovageError(
         'LOVAGE_STOPPED',

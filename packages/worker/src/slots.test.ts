@@ -26,4 +26,18 @@ describe('slots', () => {
     await idle;
     expect(started).toEqual([1]);
   });
+
+  it('goes on where it was once resumed, within the bound', () => {
+    const started: number[] = [];
+    const slots = new Slots<number>(2, (item) => started.push(item));
+    slots.pause();
+    for (const item of [1, 2, 3]) slots.push(item);
+    slots.start(0);
+    expect([started, slots.running]).toEqual([[0], 1]);
+    slots.resume();
+    expect([started, slots.running]).toEqual([[0, 1], 2]);
+    slots.release();
+    slots.release();
+    expect([started, slots.running]).toEqual([[0, 1, 2, 3], 2]);
+  });
 });

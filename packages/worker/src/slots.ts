@@ -23,8 +23,7 @@ export class Slots<T> {
       this.#waiting.push(item);
       return;
     }
-    this.#running += 1;
-    this.#start(item);
+    this.start(item);
   }
 
   /** Gives a slot back; the next that waits takes it. */
@@ -38,9 +37,21 @@ export class Slots<T> {
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  /** Nothing starts from now on. */
+  /** Starts an item at once, whatever the number of those that run, and even while paused; `release` must follow. */
+  start(item: T): void {
+    this.#running += 1;
+    this.#start(item);
+  }
+
+  /** Nothing starts from now on, until `resume`. */
   pause(): void {
     this.#paused = true;
+  }
+
+  /** What waits may start again. */
+  resume(): void {
+    this.#paused = false;
+    while (!this.#paused && this.#running < this.#size && this.#head < this.#waiting.length) this.start(this.#next());
   }
 
   /** Forgets what waits, but for these. */

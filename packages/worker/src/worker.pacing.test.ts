@@ -1,4 +1,4 @@
-import { LovageError, Task } from '@lovage/core';
+import { LovageError, Task, type Starts } from '@lovage/core';
 import { deferred } from '../test/deferred.js';
 import { Gated } from '../test/gated-task.js';
 import { Rig, messageOf, type RigOptions } from '../test/rig.js';
@@ -172,6 +172,15 @@ describe('a task that runs for longer than the broker waits', () => {
     await other.seen('task:succeeded');
     await expect(recordOf(rig)).resolves.toMatchObject({ result: 'by the other', attempt: 0 });
     await expectNothingLeft(other);
+  });
+
+  it('has its start counted, as no redelivery tells of it, and taken back at a stop', async () => {
+    const rig = await parked();
+    const starts = rig.results.capabilities.starts as Starts;
+    const unended = async () => (await starts.unended([{ id: 'long', attempt: 0 }]))[0];
+    while ((await unended()) !== 1) await new Promise((resolve) => setImmediate(resolve));
+    await expect(rig.worker.stop({ now: true })).resolves.toMatchObject({ abandoned: 1 });
+    await expect(unended()).resolves.toBe(0);
   });
 
   it('may run twice where its worker lives, but did not renew its lease: the first end counts', async () => {

@@ -229,6 +229,27 @@ describe('a worker on RabbitMQ and PostgreSQL', () => {
     await holds(rig, queue, 0);
   });
 
+  it('ends well what was handed back at ten stops: it has killed nobody', async () => {
+    const id = `long-${queue}`;
+    await declare(rigOf());
+    await (rigs[0] as Rig).publish(messageOf('gated', { id, queue }));
+    for (let stops = 0; stops < 10; stops += 1) {
+      const rig = rigOf({ app: { worker: { maxStarts: 3 } }, worker: { shutdownTimeout: 0 } });
+      await rig.worker.start();
+      await Gated.running(stops + 1);
+      const { gate, signal } = Gated.run(stops);
+      signal().addEventListener('abort', () => gate.reject(new Error('interrupted')));
+      await expect(rig.worker.stop()).resolves.toMatchObject({ abandoned: 1 });
+      await rig.app.stop();
+    }
+    const rig = rigOf({ app: { worker: { maxStarts: 3 } } });
+    await rig.worker.start();
+    await Gated.running(11);
+    Gated.run(10).gate.resolve('at last');
+    await rig.seen('task:succeeded');
+    await expect(recordOf(rig, id)).resolves.toMatchObject({ state: 'SUCCESS', attempt: 0, result: 'at last' });
+  });
+
   it('holds what has ended while the database is away, unacknowledged, and commits it later', async () => {
     const proxy = await TcpProxy.start(serverUrl('LOVAGE_RESULTS'));
     const rig = rigOf({ resultsUrl: proxy.url });

@@ -231,6 +231,9 @@ export const CONFIG_KEYS = {
   'worker.blockedLoopWarning': key(type.duration({ min: '0s' }), '1s', {
     doc: 'How long a task may keep the event loop from turning before the log names it; 0: nobody watches. Read by the `lovage` command.',
   }),
+  'worker.maxStarts': key(type.integer({ min: 3, max: 1000 }), 5, {
+    doc: 'How often a task that was delivered before is started whose worker dies each time, before it ends FAILURE. From the third start on it runs alone in its process. Needs results.',
+  }),
   'worker.trackReceived': key(type.boolean, false, { doc: 'Write RECEIVED when a worker takes a task.' }),
   'worker.trackStarted': key(type.boolean, false, {
     celery: 'task_track_started',

@@ -55,6 +55,7 @@ describe('defaults', () => {
         shutdownTimeoutMs: 25_000,
         unknownTaskGraceMs: 600_000,
         blockedLoopWarningMs: 1_000,
+        maxStarts: 5,
         trackReceived: false,
         trackStarted: false,
       },

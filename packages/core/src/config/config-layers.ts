@@ -135,6 +135,7 @@ export function resolveSettings(layers: readonly ConfigLayer[]): Settings {
       shutdownTimeoutMs: get('worker.shutdownTimeout'),
       unknownTaskGraceMs: get('worker.unknownTaskGrace'),
       blockedLoopWarningMs: get('worker.blockedLoopWarning'),
+      maxStarts: get('worker.maxStarts'),
       trackReceived: get('worker.trackReceived'),
       trackStarted: get('worker.trackStarted'),
     }),

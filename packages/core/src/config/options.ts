@@ -131,6 +131,8 @@ export interface WorkerConfig {
   readonly unknownTaskGrace?: Duration;
   /** How long a task may keep the event loop from turning before the log names it; 0: nobody watches. Default '1s'. */
   readonly blockedLoopWarning?: Duration;
+  /** How often a task that was delivered before is started whose worker dies each time, before it ends FAILURE: 3 to 1,000. Default 5. */
+  readonly maxStarts?: number;
   /** Write RECEIVED when a worker takes a task. Default false. */
   readonly trackReceived?: boolean;
   /** Write STARTED when a task begins. Default false. */

@@ -121,6 +121,8 @@ export interface WorkerSettings {
   readonly unknownTaskGraceMs: number;
   /** How long a task may keep the event loop from turning before the log names it; 0: nobody watches. */
   readonly blockedLoopWarningMs: number;
+  /** How often a task that was delivered before is started whose worker dies each time. */
+  readonly maxStarts: number;
   /** Write RECEIVED when a worker takes a task. */
   readonly trackReceived: boolean;
   /** Write STARTED when a task begins. */

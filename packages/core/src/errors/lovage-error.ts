@@ -34,6 +34,7 @@ export const ERROR_CODES = {
   LOVAGE_SOFT_TIME_LIMIT: 'A task is told to end: it has run longer than its softTimeLimit.',
   LOVAGE_TIME_LIMIT: 'A task ran longer than its timeLimit, and was ended without having its say.',
   LOVAGE_THREAD_DIED: 'The thread that ran a task ended before the task had: process.exit(), or no memory left.',
+  LOVAGE_POISON: 'A task was started several times, and each time its worker died before it had ended.',
   LOVAGE_RETRIES_EXHAUSTED: 'A task asked to be retried more often than it may be.',
   LOVAGE_TRANSACTION_REQUIRED: 'with({ tx }) was given a connection on which no transaction is open.',
   LOVAGE_NO_CONTEXT: 'TaskContext.current() was called outside a running task.',

@@ -169,13 +169,13 @@ export function keepsResult(request: TaskRequest, definition: TaskDefinition | n
 
 /**
  * false: this task ends without a record, as nobody wants its result. One that is to run again or has, or that holds a unique key, has a record all the same:
- * what it causes is joined to it (rule 1). So has one whose record was written with the call, and one that was not run at all (expired, or of an unknown task).
+ * what it causes is joined to it (rule 1). So has one whose record was written with the call, and one that was not run at all (expired, of an unknown task, or poison).
  */
 export function leavesRecord(request: TaskRequest, definition: TaskDefinition | null, outcome?: Outcome): boolean {
   if (keepsResult(request, definition) || request.tracked || request.attempt > 0 || request.unique !== null)
     return true;
   if (outcome === undefined || outcome.kind === 'success') return false;
-  return outcome.kind !== 'failure' || definition === null;
+  return outcome.kind !== 'failure' || definition === null || outcome.error.code === 'LOVAGE_POISON';
 }
 
 function errorOf(outcome: Outcome): ErrorRecord | null {

@@ -3,6 +3,7 @@ import { MemoryOutbox, newOutboxStore, type OutboxRecords, type OutboxStore } fr
 import { type Runtime, systemRuntime } from '../runtime/runtime.js';
 import { isFinalState } from '../state/task-state.js';
 import { MemoryRevocations, newRevocationsStore, type RevocationsStore } from '../revocations/memory-revocations.js';
+import { MemoryStarts, type StartsStore } from './memory-starts.js';
 import { notStorable } from './not-storable.js';
 import { completes, mayFollow } from './record-guard.js';
 import type {
@@ -25,6 +26,7 @@ interface Store {
   readonly waiters: Map<string, Set<Waiter>>;
   readonly outbox: OutboxStore;
   readonly revocations: RevocationsStore;
+  readonly starts: StartsStore;
 }
 
 const stores = new Map<string, Store>();
@@ -35,6 +37,7 @@ function storeOf(url: string | undefined): Store {
     waiters: new Map(),
     outbox: newOutboxStore(),
     revocations: newRevocationsStore(),
+    starts: new Map(),
   };
   if (url !== undefined) stores.set(url, store);
   return store;
@@ -48,6 +51,7 @@ export class MemoryResultBackend implements ResultBackend {
   readonly #records: Store['records'];
   readonly #waiters: Store['waiters'];
   readonly #outbox: MemoryOutbox;
+  readonly #starts: MemoryStarts;
   /** Those of `#waiters` that wait through this backend. */
   readonly #own = new Set<Waiter>();
   readonly #expiresMs: number;
@@ -68,8 +72,10 @@ export class MemoryResultBackend implements ResultBackend {
     };
     this.#outbox = new MemoryOutbox(store.outbox, records, this.#runtime);
     const { revocations } = store;
+    this.#starts = new MemoryStarts(store.starts, this.#runtime);
     this.capabilities = {
       outbox: this.#outbox,
+      starts: this.#starts,
       revocations: new MemoryRevocations({
         store: revocations,
         records,
@@ -144,6 +150,7 @@ export class MemoryResultBackend implements ResultBackend {
   async expire(limit: number): Promise<number> {
     this.#outbox.sweep();
     const before = this.#runtime.now() - this.#expiresMs;
+    this.#starts.sweep(before);
     const old = [...this.#records.values()].filter(
       ({ finishedAt }) => finishedAt !== null && finishedAt.getTime() < before,
     );

@@ -4,6 +4,7 @@ import type { SchemaManager } from '../runtime/schema-manager.js';
 import type { RevocationStore } from '../revocations/revocation-store.js';
 import type { StartOptions } from '../runtime/start-options.js';
 import type { TaskState } from '../state/task-state.js';
+import type { Starts } from './starts.js';
 import type { RecordState, RecordWrite, TaskRecord } from './task-record.js';
 
 /** All that one execution leaves behind, committed as one. */
@@ -41,6 +42,7 @@ export interface ResultBackendCapabilities {
   readonly schema?: SchemaManager;
   readonly outbox?: Outbox;
   readonly revocations?: RevocationStore;
+  readonly starts?: Starts;
 }
 
 /** Keeps the records of tasks. Batch first. A driver emits `connection:*` events with target 'results' on the bus it was created with. */
@@ -81,6 +83,6 @@ export interface ResultBackend {
   /** Deletes records; resolves with how many there were. */
   forget(ids: readonly string[]): Promise<number>;
 
-  /** Deletes final records that finished longer ago than `results.expires`, at most `limit`; resolves with how many. */
+  /** Deletes final records that finished longer ago than `results.expires`, at most `limit`; resolves with how many. Starts that were left behind so long ago are forgotten too. */
   expire(limit: number): Promise<number>;
 }

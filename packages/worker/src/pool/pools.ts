@@ -45,6 +45,11 @@ export class Pools {
     this.#laneOf(execution).slots.push(execution);
   }
 
+  /** Begins it at once, whatever runs, even while paused. */
+  begin(execution: Execution): void {
+    this.#laneOf(execution).slots.start(execution);
+  }
+
   /** Gives back the slot of this execution. */
   release(execution: Execution): void {
     const { pool, slots } = this.#laneOf(execution);
@@ -54,10 +59,15 @@ export class Pools {
     else void Promise.race([replaced, this.#paused]).then(() => slots.release());
   }
 
-  /** Nothing begins from now on. */
+  /** Nothing begins from now on, until `resume`. */
   pause(): void {
     for (const slots of this.#all()) slots.pause();
     this.#pause();
+  }
+
+  /** What waits may begin again. */
+  resume(): void {
+    for (const slots of this.#all()) slots.resume();
   }
 
   /** Forgets what waits, but for these. */
