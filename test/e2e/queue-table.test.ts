@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { Lovage } from 'lovage';
 import { Client } from 'pg';
@@ -153,7 +154,8 @@ describe('the commands, with a broker in PostgreSQL', () => {
     expect(await run(['migrate', '--status'], env)).toMatchObject({ code: 3 });
     const migrated = await run(['migrate'], env);
     expect(migrated).toMatchObject({ code: 0, stderr: '' });
-    expect(migrated.stdout.match(/^applied /gm)).toHaveLength(3);
+    const migrations = readdirSync(path.join(__dirname, '..', '..', 'packages', 'postgres', 'migrations'));
+    expect(migrated.stdout.match(/^applied /gm)).toHaveLength(migrations.length);
     expect(await schemasOf(one)).toEqual(['lovage']);
     for (const id of ['a', 'b'])
       expect(await run(['call', 'add', '1', '2', '--id', id], env)).toMatchObject({ code: 0 });
