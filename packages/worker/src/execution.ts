@@ -219,15 +219,14 @@ export class Execution implements ExecutionHost, Commitment {
 
   /** The task has ended; its completion is to be committed. False: it leaves nothing behind. */
   end(outcome: Outcome): boolean {
-    this.#completion = completionOf(this.#draft(), outcome, {
-      runtimeMs: this.runtimeMs,
-      uuid: () => this.runtime.uuid(),
-      sends: this.#context.sends,
-      parkedRow: this.#parkedRow,
-      signer: this.#context.signer,
-    });
+    this.#completion = this.#completionFor(outcome);
     this.phase = 'committing';
     return this.#context.stores && (this.#wasParked || leavesRecord(this.request, this.definition, outcome));
+  }
+
+  /** What another process is to commit for it, as its own must die; null: nothing is stored. */
+  completionFor(outcome: Outcome): Completion | null {
+    return this.#context.stores ? this.#completionFor(outcome) : null;
   }
 
   /** Its own delivery came through this intake. */
@@ -291,6 +290,16 @@ export class Execution implements ExecutionHost, Commitment {
     this.#isOwnHeld = false;
     this.#copies = null;
     this.#heldSince = null;
+  }
+
+  #completionFor(outcome: Outcome): Completion {
+    return completionOf(this.#draft(), outcome, {
+      runtimeMs: this.runtimeMs,
+      uuid: () => this.runtime.uuid(),
+      sends: this.#context.sends,
+      parkedRow: this.#parkedRow,
+      signer: this.#context.signer,
+    });
   }
 
   #draft(): CompletionDraft {

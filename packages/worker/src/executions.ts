@@ -11,7 +11,7 @@ export class Executions {
     return this.#first.size + this.#later.size;
   }
 
-  find(request: TaskRequest): Execution | undefined {
+  find(request: Pick<TaskRequest, 'id' | 'attempt'>): Execution | undefined {
     return request.attempt === 0 ? this.#first.get(request.id) : this.#later.get(laterKey(request));
   }
 
@@ -31,6 +31,6 @@ export class Executions {
   }
 }
 
-function laterKey(request: TaskRequest): string {
+function laterKey(request: Pick<TaskRequest, 'id' | 'attempt'>): string {
   return `${request.attempt}:${request.id}`;
 }

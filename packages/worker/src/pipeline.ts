@@ -162,6 +162,11 @@ export class Pipeline {
     return this.#strays.size;
   }
 
+  /** The execution of this task and attempt; undefined: it is not held here. */
+  find(task: Pick<TaskRequest, 'id' | 'attempt'>): Execution | undefined {
+    return this.#executions.find(task);
+  }
+
   /** The executions that are in this phase now. */
   in(phase: ExecutionPhase): readonly Execution[] {
     return this.#executions.in(phase);

@@ -17,7 +17,7 @@ export async function runWithin({ softMs, hardMs }: TimeLimits, { run, abort, de
     const end = (): void => {
       const error = hardError(hardMs);
       // In this order: what the task does once it hears of it is too late.
-      decide({ kind: 'failure', error: { ...encodeError(error), stack: null } });
+      decide(outcomeOf(error));
       abort(error);
     };
     timers.push(setTimeout(end, hardMs).unref());
@@ -27,6 +27,15 @@ export async function runWithin({ softMs, hardMs }: TimeLimits, { run, abort, de
   } finally {
     for (const timer of timers) clearTimeout(timer);
   }
+}
+
+/** How a task ends whose hard limit is over. */
+export function hardLimitOutcome(ms: number): Outcome {
+  return outcomeOf(hardError(ms));
+}
+
+function outcomeOf(error: LovageError): Outcome {
+  return { kind: 'failure', error: { ...encodeError(error), stack: null } };
 }
 
 function softError(ms: number): LovageError {

@@ -1,3 +1,4 @@
+import type { LastWords } from './loop/loop-block.js';
 import { availableParallelism } from 'node:os';
 import {
   LovageError,
@@ -40,6 +41,8 @@ export interface WorkerOptions {
   readonly shutdownTimeout?: Duration;
   /** How long the first connections are tried, in milliseconds; 0: one attempt. Default: `broker.connectRetryFor`, `results.connectRetryFor`. */
   readonly retryForMs?: number;
+  /** What processes that must be killed have left behind: committed before anything is consumed. Default: nothing. */
+  readonly lastWords?: readonly LastWords[];
   /** What `TaskContext.log` writes to. Default: a text logger to standard error at level info. */
   readonly logger?: WorkerLogger;
 }

@@ -15,6 +15,8 @@ import { Deadline } from './deadline.js';
 import { HoldWatch, holdLimitsOf } from './hold-watch.js';
 import { Intake, type IntakeOptions } from './intake.js';
 import { createLogger } from './logger.js';
+import { commitLastWords, limitOf } from './loop/last-words.js';
+import type { LoopDeath, RunningTask } from './loop/loop-watch.js';
 import { LostMessages } from './lost-messages.js';
 import { parkingOf } from './parking.js';
 import { Pipeline } from './pipeline.js';
@@ -81,6 +83,11 @@ export class Worker {
   /** How many tasks run now. */
   get running(): number {
     return this.#parts?.pipeline.running ?? 0;
+  }
+
+  /** How much a task of this worker has left of its hard time limit, and, if nothing, its end. For LoopWatch. */
+  limitOf(task: RunningTask): ReturnType<LoopDeath['limitOf']> {
+    return limitOf(this.#parts?.pipeline.find(task));
   }
 
   /** How many tasks have ended without their code, which nothing could stop: it still runs, and holds what it holds. */
@@ -222,6 +229,8 @@ export class Worker {
       outbox?.relay.start(),
       revocations?.start((news) => applyRevocations(news, { pipeline, graceMs })),
     ]);
+    const { lastWords = [] } = this.#options;
+    if (committer !== null) await commitLastWords(lastWords, { committer, events });
     const open = (intake: Intake, options: IntakeOptions) => {
       this.#assertNotStopping();
       intakes.push(intake);

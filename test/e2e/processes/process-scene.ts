@@ -45,8 +45,8 @@ export class ProcessScene {
   }
 
   /** Resolves when all of its processes consume. */
-  async start(processes: number, args: readonly string[] = []): Promise<SupervisedWorker> {
-    const supervised = await this.#start(['--processes', `${processes}`, ...args]);
+  async start(processes: number, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<SupervisedWorker> {
+    const supervised = await this.#start(['--processes', `${processes}`, ...args], env);
     await eventually(() => expect(supervised.events('worker:ready').length).toBeGreaterThanOrEqual(processes), {
       timeoutMs: 20_000,
     });

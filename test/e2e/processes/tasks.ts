@@ -59,6 +59,14 @@ export class Exit {
   }
 }
 
+/** As Spin, for no longer than it may. */
+@Task({ name: 'processes.spinWithin', timeLimit: '1s' })
+export class SpinWithin extends Spin {
+  override async run(n: number, ms: number): Promise<number> {
+    return super.run(n, ms);
+  }
+}
+
 /** Leaves a timer behind that blocks the event loop once the task has ended. */
 @Task({ name: 'processes.haunt' })
 export class Haunt {

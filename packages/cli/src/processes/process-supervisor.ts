@@ -2,7 +2,7 @@ import { EXIT_CODES, type ExitName } from '../exit-codes.js';
 import type { Logger } from '../run-service.js';
 import { describeEnd } from './restart-delay.js';
 import type { WorkerEnd, WorkerProcess } from './worker-process.js';
-import { WorkerSlot, type SlotListener } from './worker-slot.js';
+import { WorkerSlot, type SlotRequest } from './worker-slot.js';
 
 export interface ProcessSupervisorOptions {
   readonly processes: number;
@@ -10,7 +10,7 @@ export interface ProcessSupervisorOptions {
   readonly startProcess: (request: ProcessRequest) => WorkerProcess;
 }
 
-export interface ProcessRequest extends SlotListener {
+export interface ProcessRequest extends SlotRequest {
   /** Which one it is, from 1. */
   readonly process: number;
   /** It is the very first. */
@@ -31,8 +31,8 @@ export class ProcessSupervisor {
     let first = true;
     this.#slots = Array.from({ length: options.processes }, (_, index) => {
       const number = index + 1;
-      const startProcess = (listener: SlotListener): WorkerProcess => {
-        const request = { ...listener, process: number, first };
+      const startProcess = (slot: SlotRequest): WorkerProcess => {
+        const request = { ...slot, process: number, first };
         first = false;
         return options.startProcess(request);
       };

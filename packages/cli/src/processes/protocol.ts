@@ -1,3 +1,5 @@
+import type { LastWords } from '@lovage/worker';
+
 /** How a worker is to stop. A later request replaces an earlier one. */
 export type StopKind =
   /** Running tasks end first, however long they take. */
@@ -37,6 +39,8 @@ export interface WorkerStart {
   readonly processes: number;
   /** It speaks for all: its banner is shown. */
   readonly first: boolean;
+  /** Of processes that are killed once it is ready. */
+  readonly lastWords: readonly LastWords[];
 }
 
 /** What they tell the supervisor. */

@@ -1,4 +1,4 @@
-import { Worker, type WorkerOptions } from '@lovage/worker';
+import { Worker, type LoopDeath, type WorkerOptions } from '@lovage/worker';
 import { workerBannerOf, workerRows } from '../banner.js';
 import type { CliIo } from '../cli-io.js';
 import type { ExitName } from '../exit-codes.js';
@@ -10,6 +10,7 @@ import { listenToParent } from './parent.js';
 import { processPlanOf } from './process-options.js';
 import type { FromWorker, ToWorker, WorkerStart } from './protocol.js';
 import { NO_END, runUntilTold } from './run-until-told.js';
+import { LAST_WORDS_FD } from './worker-process.js';
 import { watchLimits } from './watch-limits.js';
 
 /** How often the supervisor is told that the event loop turns, in milliseconds. */
@@ -29,27 +30,32 @@ export async function runWorkerProcess(io: CliIo): Promise<ExitName> {
   const start = await started;
   const flags = start.flags as unknown as WorkerFlags;
   const options = workerOptionsOf(flags, io.cwd);
-  const request = { flags, io, process: start.process, silent: !start.first };
+  let worker: Worker | null = null;
+  const death: LoopDeath = {
+    lastWordsFd: LAST_WORDS_FD,
+    limitOf: (task) => worker?.limitOf(task) ?? { limitLeftMs: null, lastWords: null },
+  };
+  const request = { flags, io, process: start.process, silent: !start.first, death };
   return runService('worker', request, async ({ app, loaded, logger, announce }) => {
     const shutdownTimeoutMs = options.shutdownTimeout ?? loaded.settings.worker.shutdownTimeoutMs;
     endWithParent(shutdownTimeoutMs + ORPHAN_GRACE_MS);
     parent.tell({ kind: 'loaded', shutdownTimeoutMs });
-    const workerOptions: WorkerOptions = { ...options, shutdownTimeout: NO_END, logger };
+    const workerOptions: WorkerOptions = { ...options, shutdownTimeout: NO_END, logger, lastWords: start.lastWords };
     const banner = { ...workerBannerOf(loaded, workerOptions), pid: process.ppid, processes: start.processes };
     announce(banner, workerRows);
-    const worker = new Worker(app, workerOptions);
+    const running = (worker = new Worker(app, workerOptions));
     const limits = processPlanOf(flags)?.limits ?? null;
     const ends = [
-      repeatEvery(BEAT_EVERY_MS, () => parent.tell({ kind: 'beat', consuming: worker.consuming })),
+      repeatEvery(BEAT_EVERY_MS, () => parent.tell({ kind: 'beat', consuming: running.consuming })),
       limits === null ? null : watchLimits(app.events, limits, (reason) => parent.tell({ kind: 'full', reason })),
     ];
     try {
-      const { abandoned } = await runUntilTold(worker, parent, {
+      const { abandoned } = await runUntilTold(running, parent, {
         logger,
         limitMs: (how) => ({ drain: null, stop: shutdownTimeoutMs, orphaned: shutdownTimeoutMs, now: 0 })[how],
         describe: (limitMs) => {
           const again = limitMs === null ? 'a signal limits that' : 'a second signal stops at once';
-          return worker.running > 0 ? describeWait(worker.running, { limitMs, again }) : null;
+          return running.running > 0 ? describeWait(running.running, { limitMs, again }) : null;
         },
       });
       return abandoned === 0 ? 'ok' : 'abandoned';

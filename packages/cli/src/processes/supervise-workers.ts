@@ -29,16 +29,19 @@ async function supervise(plan: ProcessPlan, { flags, io, logger }: Supervision):
   const supervisor = new ProcessSupervisor({
     processes: plan.processes,
     logger,
-    startProcess: ({ process, first, onMessage, onDeaf }) => {
+    startProcess: ({ process, first, lastWords, onMessage, ...listener }) => {
       const worker = startWorkerProcess({
         entry: path.join(__dirname, 'worker-entry.js'),
         args: [flags.app, flags.loglevel],
         cwd: io.cwd,
         env: io.env,
         onMessage: (message) => onMessage(message as FromWorker),
-        onDeaf,
+        ...listener,
       });
-      worker.tell({ kind: 'start', start: { flags: { ...flags }, process, processes: plan.processes, first } });
+      worker.tell({
+        kind: 'start',
+        start: { flags: { ...flags }, process, processes: plan.processes, first, lastWords },
+      });
       return worker;
     },
   });

@@ -1,6 +1,11 @@
 import { fork } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import type { LastWords } from '@lovage/worker';
 import type { LifeMessage, StopKind, StopMessage } from './protocol.js';
 
+/** Where a process whose event loop is blocked can still say something: a pipe. */
+export const LAST_WORDS_FD = 4;
 /** How much longer than it should a worker may take to end; one that is stuck in a loop hears nothing. */
 const GRACE_MS = 5_000;
 /** How long a worker may take to hear that it shall stop until that is said, and how often it is said again. */
@@ -15,6 +20,8 @@ export interface WorkerProcessOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Told all that it says. */
   readonly onMessage: (message: unknown) => void;
+  /** A task of it blocks it beyond its hard time limit: called past the event loop of the process, which hears nothing. Absent: it does not say so. */
+  readonly onLastWords?: (words: LastWords) => void;
   /** It has not heard for a while that it shall stop: a task that never awaits keeps it busy. Called again and again, until it has. */
   readonly onDeaf: (how: StopKind) => void;
 }
@@ -40,13 +47,15 @@ export interface WorkerProcess {
   readonly ended: Promise<WorkerEnd>;
 }
 
-export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess {
+export function startWorkerProcess({ onLastWords, ...options }: WorkerProcessOptions): WorkerProcess {
   const child = fork(options.entry, options.args, {
     cwd: options.cwd,
     env: options.env,
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc', onLastWords === undefined ? 'ignore' : 'pipe'],
     detached: true,
   });
+  const lastWords = child.stdio[LAST_WORDS_FD] as Readable | null;
+  if (lastWords !== null) createInterface(lastWords).on('line', (line) => onLastWords?.(JSON.parse(line) as LastWords));
   let readyAt: number | null = null;
   let shutdownTimeoutMs = 0;
   let stopping: StopKind | null = null;

@@ -1,3 +1,4 @@
+import type { LastWords } from '@lovage/worker';
 import type { Logger } from '../run-service.js';
 import type { FromWorker, StopKind } from './protocol.js';
 import { describeEnd, livedLong, restartDelayMs } from './restart-delay.js';
@@ -10,10 +11,13 @@ export interface SlotOptions {
   /** From 1. */
   readonly number: number;
   readonly logger: Logger;
-  readonly startProcess: (listener: SlotListener) => WorkerProcess;
+  readonly startProcess: (request: SlotRequest) => WorkerProcess;
 }
 
-export interface SlotListener {
+export interface SlotRequest {
+  /** To be committed before it is ready. */
+  readonly lastWords: readonly LastWords[];
+  readonly onLastWords: (words: LastWords) => void;
   readonly onMessage: (message: FromWorker) => void;
   readonly onDeaf: (how: StopKind) => void;
 }
@@ -23,12 +27,17 @@ interface Occupant {
   readonly process: WorkerProcess;
   /** Resolves when it consumes. */
   readonly ready: Promise<null>;
-  /** Resolves when it is to be replaced. */
-  readonly full: Promise<null>;
+  /** Resolves when it is to be replaced, once no process before it is left. */
+  readonly full: Promise<void>;
+  /** Resolves when it is to be replaced at once. */
+  readonly urgent: Promise<null>;
+  replaceNow(): void;
   /** When it last said whether it consumes; a time of performance.now. */
   beat: { readonly at: number; readonly consuming: boolean };
   /** It was told to end. */
   leaving: boolean;
+  /** It is to be killed, unless it turns out to live; since when, a time of performance.now. null: it is not. */
+  condemnedAt: number | null;
 }
 
 /**
@@ -39,6 +48,8 @@ export class WorkerSlot {
   readonly #options: SlotOptions;
   readonly #occupants = new Set<Occupant>();
   readonly #lastEnds: WorkerEnd[] = [];
+  /** Not known to be committed. */
+  #lastWords: readonly LastWords[] = [];
   #newest: Occupant | null = null;
   #stopping = false;
   #wake: () => void = () => undefined;
@@ -94,13 +105,18 @@ export class WorkerSlot {
   #start(): Occupant {
     let becomeReady = (): void => undefined;
     let becomeFull = (): void => undefined;
+    let becomeUrgent = (): void => undefined;
+    const lastWords = this.#lastWords;
     const process = this.#options.startProcess({
+      lastWords,
+      onLastWords: (words) => this.#condemn(occupant, words),
       onMessage: (message) => {
         if (message.kind === 'beat') occupant.beat = { at: performance.now(), consuming: message.consuming };
         if (message.kind === 'ready') {
           occupant.beat = { at: performance.now(), consuming: true };
           becomeReady();
-          this.#drainBut(occupant);
+          this.#lastWords = this.#lastWords.filter((words) => !lastWords.includes(words));
+          this.#endBefore(occupant);
         }
         if (message.kind === 'full') {
           this.#log('info', occupant, { text: `${message.reason}: starting its successor` });
@@ -113,9 +129,12 @@ export class WorkerSlot {
     const occupant: Occupant = {
       process,
       ready: new Promise((resolve) => (becomeReady = () => resolve(null))),
-      full: new Promise((resolve) => (becomeFull = () => resolve(null))),
+      full: new Promise((resolve) => (becomeFull = resolve)),
+      urgent: new Promise((resolve) => (becomeUrgent = () => resolve(null))),
+      replaceNow: () => becomeUrgent(),
       beat: { at: 0, consuming: false },
       leaving: false,
+      condemnedAt: null,
     };
     this.#occupants.add(occupant);
     this.#newest = occupant;
@@ -126,24 +145,47 @@ export class WorkerSlot {
   #ended(occupant: Occupant, end: WorkerEnd): void {
     this.#occupants.delete(occupant);
     if (this.#stopping) this.#lastEnds.push(end);
-    else if (occupant.leaving && end.code !== 0) this.#report(occupant, end, 'it was to be replaced');
+    else if (occupant.leaving && end.code !== 0 && occupant.condemnedAt === null)
+      this.#report(occupant, end, 'it was to be replaced');
     else if (!occupant.leaving && occupant !== this.#newest) this.#report(occupant, end, 'its successor is starting');
   }
 
   /** Resolves once an occupant has had enough and none before it is left. */
-  async #replaceable(occupant: Occupant): Promise<null> {
-    await occupant.full;
-    const others = [...this.#occupants].filter((other) => other !== occupant);
-    await Promise.all(others.map(({ process }) => process.ended));
-    return null;
+  #replaceable(occupant: Occupant): Promise<null> {
+    const alone = occupant.full.then(async () => {
+      const others = [...this.#occupants].filter((other) => other !== occupant);
+      await Promise.all(others.map(({ process }) => process.ended));
+      return null;
+    });
+    return Promise.race([occupant.urgent, alone]);
   }
 
-  #drainBut(newest: Occupant): void {
+  /** A task blocks it beyond its hard time limit. First another process commits that task's end, or its message would come again and block that one. */
+  #condemn(occupant: Occupant, words: LastWords): void {
+    if (this.#stopping || occupant.condemnedAt !== null) return;
+    const { task, id, timeLimitMs } = words;
+    const text = `is blocked by task ${task}[${id}] beyond its timeLimit of ${timeLimitMs / 1000} s: it is killed when its successor is ready`;
+    this.#log('error', occupant, { text });
+    this.#lastWords = [...this.#lastWords, words];
+    occupant.condemnedAt = performance.now();
+    this.#newest?.replaceNow();
+  }
+
+  /** Ends those that were there before this one, which consumes now. */
+  #endBefore(successor: Occupant): void {
     if (this.#stopping) return;
     for (const occupant of this.#occupants) {
-      if (occupant === newest || occupant.leaving) continue;
+      if (occupant === successor) return;
+      const { process, condemnedAt, beat } = occupant;
+      // One that goes on after all ends that task itself; the others that it runs may end too.
+      if (condemnedAt !== null && beat.at < condemnedAt) {
+        this.#log('warn', occupant, { text: 'is killed: what else it ran is delivered again' });
+        process.kill();
+      } else {
+        occupant.condemnedAt = null;
+        if (!occupant.leaving) process.stop('drain', `replaced by pid ${successor.process.pid}`);
+      }
       occupant.leaving = true;
-      occupant.process.stop('drain', `replaced by pid ${newest.process.pid}`);
     }
   }
 

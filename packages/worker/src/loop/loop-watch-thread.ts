@@ -40,10 +40,12 @@ function look(): void {
   // This thread was held up as well: the process was stopped, or the machine slept.
   const wasHeldUp = now - lookedAt > thresholdMs;
   lookedAt = now;
-  if (ticks !== seen || wasHeldUp || Atomics.load(shared, DEBUGGED) === 1) {
+  if (ticks !== seen || Atomics.load(shared, DEBUGGED) === 1) {
     if (current !== null) endBlock(current, now);
     current = null;
     seen = ticks;
+    turnedAt = now;
+  } else if (wasHeldUp && current === null) {
     turnedAt = now;
   } else if (now - turnedAt >= thresholdMs) {
     current ??= {

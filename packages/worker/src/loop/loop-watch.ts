@@ -4,6 +4,7 @@ import { Worker as Thread } from 'node:worker_threads';
 import { TaskContext, type EventSink, type LoopBlock } from '@lovage/core';
 import type { LoggerOptions } from '../logger.js';
 import type { LoopBlocker } from './loop-block.js';
+import { NO_LIMIT } from './last-words.js';
 import { PROBE } from './probe-main-thread.js';
 
 export interface LoopWatchOptions {
@@ -35,7 +36,6 @@ export interface LoopWatchData {
   readonly lastWordsFd: number | null;
 }
 
-const NO_LIMIT = { limitLeftMs: null, lastWords: null };
 /** How often the loop shows that it turns, and is looked at, at most: each tenth of what is worth a warning. */
 const LOOK_MS = { least: 5, most: 100 };
 
