@@ -13,6 +13,7 @@ const PAGES = [
   'revoke-tasks',
   'relay',
   'poison-tasks',
+  'lost-connections',
   'deploy-on-kubernetes',
   'rate-limit',
   'long-tasks',

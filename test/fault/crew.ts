@@ -52,7 +52,8 @@ export class Crew {
           const then = before[index];
           return !consuming || acknowledged <= (then?.acknowledged ?? 0) + (then?.held ?? 0);
         });
-        if (idle.length > 0) throw new Error(`${idle.length} of ${now.length} workers do not consume`);
+        if (idle.length > 0)
+          throw new Error(`${idle.length} of ${now.length} workers do not consume: ${JSON.stringify({ before, now })}`);
       },
       { timeoutMs: READY_MS },
     );

@@ -17,12 +17,15 @@ export interface Executions {
   readonly violations: readonly string[];
 }
 
+/** How long a copy may have waited for its slot since its record was looked up. */
+const LOOKED_UP_MS = 3_000;
+
 interface Span {
   readonly from: number;
   readonly to: number;
 }
 
-/** Every attempt ran; again only if it was in flight, or its message was being published, while something was wrong. */
+/** Every attempt ran; again only if it was in flight, or its message was being published, while something was wrong, and not once its end was committed. */
 export async function checkExecutions(
   scene: Scene,
   { calls, windows }: { readonly calls: readonly Call[]; readonly windows: readonly Window[] },
@@ -30,6 +33,7 @@ export async function checkExecutions(
   const violations: string[] = [];
   const starts = await startsOf(scene);
   const publishings = await publishingsOf(scene, calls);
+  const ends = await endsOf(scene);
   const isStruck = ({ from, to }: Span): boolean => windows.some((window) => from <= window.to && to >= window.from);
   let executions = 0;
   let inFlight = 0;
@@ -38,6 +42,8 @@ export async function checkExecutions(
     executions += times.length;
     for (let again = 1; again < times.length; again++) {
       const span = { from: times[again - 1] as number, to: times[again] as number };
+      const lateMs = span.to - (ends.get(key) ?? Infinity);
+      if (lateMs > LOOKED_UP_MS) violations.push(`${key} ran again ${lateMs} ms after its end was committed`);
       if (isStruck(span)) inFlight += 1;
       else if ((publishings.get(key) ?? []).some(isStruck)) published += 1;
       else
@@ -73,4 +79,13 @@ async function publishingsOf({ db }: Scene, calls: readonly Call[]): Promise<Rea
     spans.set(key, [...(spans.get(key) ?? []), span]);
   }
   return spans;
+}
+
+/** When the end of each attempt was committed: with its final record, or with the row of the next one. */
+async function endsOf({ db }: Scene): Promise<ReadonlyMap<string, number>> {
+  const { rows } = await db.query<{ key: string; at: Date }>(
+    `SELECT id || ' ' || attempt AS key, finished_at AS at FROM task_results WHERE finished_at IS NOT NULL
+     UNION ALL SELECT task_id || ' ' || (attempt - 1), at FROM caused WHERE attempt > 0`,
+  );
+  return new Map(rows.map(({ key, at }) => [key, at.getTime()]));
 }

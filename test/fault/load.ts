@@ -28,6 +28,7 @@ export class Load {
   #isOn = false;
   #lanes: Promise<void> = Promise.resolve();
   #failed = 0;
+  #lastFailure = 'nothing';
   #strays = 0;
 
   constructor(app: Lovage, random: Random) {
@@ -43,6 +44,11 @@ export class Load {
   /** How many tries failed. */
   get failed(): number {
     return this.#failed;
+  }
+
+  /** What the last of them failed with. */
+  get lastFailure(): string {
+    return this.#lastFailure;
   }
 
   /** How many of these may have arrived under an id that nobody knows. */
@@ -91,8 +97,8 @@ export class Load {
         const task = this.#app.task(Plain);
         const { id } = await persist(
           () => task.delay(1),
-          () => {
-            this.#failed += 1;
+          (error) => {
+            this.#noteFailure(error);
             this.#strays += 1;
           },
         );
@@ -125,8 +131,13 @@ export class Load {
     const handle = this.#app.task<[n: number]>(task).with({ ...options, id });
     await persist(
       () => handle.delay(arg),
-      () => (this.#failed += 1),
+      (error) => this.#noteFailure(error),
     );
     return id;
+  }
+
+  #noteFailure(error: Error): void {
+    this.#failed += 1;
+    this.#lastFailure = `${new Date().toISOString()} ${error.message}`;
   }
 }

@@ -11,13 +11,16 @@ const AWAY: ReadonlySet<ErrorCode> = new Set([
 const PAUSE_MS = 50;
 
 /** Does it again, as a caller would that is told of a server that is away, until it is done. */
-export async function persist<T>(work: () => Promise<T>, onFailure: () => void = () => undefined): Promise<T> {
+export async function persist<T>(
+  work: () => Promise<T>,
+  onFailure: (error: Error) => void = () => undefined,
+): Promise<T> {
   for (;;) {
     try {
       return await work();
     } catch (error) {
       if (!isLovageError(error) || !AWAY.has(error.code)) throw error;
-      onFailure();
+      onFailure(error);
       await pause(PAUSE_MS);
     }
   }

@@ -101,7 +101,13 @@ export async function stormRun({ ground, workers, seed, disturbances, longestMs 
       const from = Date.now();
       const mend = await DISTURBANCES[name](theatre);
       const over = Date.now();
-      await crew.consuming();
+      await crew
+        .consuming()
+        .catch((error: unknown) =>
+          violations.push(
+            `${name}: ${String(error)}; ${load.calls.length} calls, the last failed with ${load.lastFailure}`,
+          ),
+        );
       const well = Date.now();
       await mend?.();
       const to = Date.now();
