@@ -8,7 +8,6 @@ import {
   type CommitResult,
   type Completion,
   type CompletionDraft,
-  type Delivery,
   type ExecutionHost,
   type MessageSigner,
   type OutboxMessage,
@@ -22,7 +21,8 @@ import {
   type UniqueHold,
 } from '@lovage/core';
 import type { Commitment } from './committer.js';
-import type { Held, Intake } from './intake.js';
+import { Custody } from './custody.js';
+import type { Held } from './intake.js';
 
 /** What all executions of a worker share. */
 export interface ExecutionContext {
@@ -55,14 +55,13 @@ export class Execution implements ExecutionHost, Commitment {
   readonly request: TaskRequest;
   /** null: this worker does not know the task, which is not run. */
   readonly definition: TaskDefinition | null;
+  /** Its deliveries, or the row that stands for them. */
+  readonly custody: Custody;
   phase: ExecutionPhase = 'waiting';
   /** Starts of its attempt that have no end (rule 5), as far as is known; its own among them once that is counted. */
   starts = 0;
   readonly #context: ExecutionContext;
-  readonly #intake: Intake;
-  readonly #delivery: Delivery;
   #isCounted = false;
-  #copies: Held[] | null = null;
   #drafted: CompletionDraft | null = null;
   #completion: Completion | null = null;
   #startedAt: number | null = null;
@@ -71,24 +70,16 @@ export class Execution implements ExecutionHost, Commitment {
   /** It was aborted by the worker's stop, or a revocation: a failure is not the task's own. */
   #isInterruption = false;
   #log: TaskLogger | null = null;
-  /** Its own delivery is not acknowledged. */
-  #isOwnHeld = true;
-  /** Since when it holds deliveries that are not acknowledged; null: it holds none, as it is parked. */
-  #heldSince: number | null;
-  #parkedRow: string | null = null;
-  #wasParked = false;
 
   constructor(
     held: Held,
     task: { readonly request: TaskRequest; readonly definition: TaskDefinition | null },
     context: ExecutionContext,
   ) {
-    this.#intake = held.intake;
-    this.#delivery = held.delivery;
+    this.custody = new Custody(held, context.runtime);
     this.request = task.request;
     this.definition = task.definition;
     this.#context = context;
-    this.#heldSince = context.runtime.monotonic();
   }
 
   get resolver(): TaskResolver {
@@ -117,24 +108,14 @@ export class Execution implements ExecutionHost, Commitment {
     return this.#startedAt === null ? null : this.#context.runtime.monotonic() - this.#startedAt;
   }
 
-  /** How long a delivery of its has been unacknowledged, in milliseconds; null: it holds none. */
-  get heldMs(): number | null {
-    return this.#heldSince === null ? null : this.#context.runtime.monotonic() - this.#heldSince;
-  }
-
-  /** The row of the outbox that its message is, or may be, parked in; null: none that matters. */
-  get parkedRow(): string | null {
-    return this.#parkedRow;
-  }
-
   /** Another copy may have been run: its record is to be read before this one is (rule 3). */
   get isSuspicious(): boolean {
-    return this.#delivery.redelivered || this.request.republished;
+    return this.custody.redelivered || this.request.republished;
   }
 
   /** Its start is to be counted: what was delivered before may have killed its worker. */
   get countsStart(): boolean {
-    return this.#delivery.redelivered || this.starts > 0;
+    return this.custody.redelivered || this.starts > 0;
   }
 
   /** Its own start is counted. */
@@ -221,7 +202,7 @@ export class Execution implements ExecutionHost, Commitment {
   end(outcome: Outcome): boolean {
     this.#completion = this.#completionFor(outcome);
     this.phase = 'committing';
-    return this.#context.stores && (this.#wasParked || leavesRecord(this.request, this.definition, outcome));
+    return this.#context.stores && (this.custody.wasParked || leavesRecord(this.request, this.definition, outcome));
   }
 
   /** What another process is to commit for it, as its own must die; null: nothing is stored. */
@@ -229,40 +210,10 @@ export class Execution implements ExecutionHost, Commitment {
     return this.#context.stores ? this.#completionFor(outcome) : null;
   }
 
-  /** Its own delivery came through this intake. */
-  isFrom(intake: Intake): boolean {
-    return this.#intake === intake;
-  }
-
-  /**
-   * Another copy of the same message: it shares this execution's end. Returns the row that is not to be relied on any more: a relay may have sent this copy, and be about to
-   * delete the row that it was. null: there is none.
-   */
-  takeOver(copy: Held): string | null {
-    (this.#copies ??= []).push(copy);
-    this.#heldSince ??= this.#context.runtime.monotonic();
-    const row = this.#parkedRow;
-    this.#parkedRow = null;
-    return row;
-  }
-
-  /** What is to be written to the outbox in place of its deliveries; the same row until `parked` or a copy comes. null: no broker would take it once more. */
-  park(leaseMs: number): OutboxMessage | null {
-    this.#wasParked = true;
-    const rowId = (this.#parkedRow ??= this.runtime.uuid());
+  /** What is to be written to the outbox in place of its deliveries; null: no broker would take it once more. */
+  parkedMessage(leaseMs: number): OutboxMessage | null {
+    const rowId = this.custody.beginParking();
     return parkedOf(this.#draft(), { rowId, leaseMs, signer: this.#context.signer });
-  }
-
-  /** The row has been written: acknowledges every copy. False: the row is not wanted any more, as a copy has come, or the task has ended or was given up. */
-  parked(rowId: string): boolean {
-    if (this.phase !== 'running' || this.#parkedRow !== rowId) return false;
-    this.#settleHeld();
-    return true;
-  }
-
-  /** The row is not there any more: a relay has sent it. */
-  unparked(rowId: string): void {
-    if (this.#parkedRow === rowId) this.#parkedRow = null;
   }
 
   settled(result: CommitResult): void {
@@ -272,24 +223,13 @@ export class Execution implements ExecutionHost, Commitment {
   /** Acknowledges every copy. */
   acknowledge(): void {
     this.phase = 'settled';
-    this.#settleHeld();
+    this.custody.acknowledge();
   }
 
-  /** Gives it up: every copy, to be handed back; the outcome, if one comes, is dropped. Where there is none, `parkedRow` is to be handed back. */
+  /** Gives it up: every copy, to be handed back; the outcome, if one comes, is dropped. Where there is none, the row of its custody is to be handed back. */
   giveUp(): readonly Held[] {
     this.phase = 'returned';
-    const copies = this.#copies ?? [];
-    if (this.#heldSince === null) return copies;
-    this.#parkedRow = null;
-    return this.#isOwnHeld ? [{ intake: this.#intake, delivery: this.#delivery }, ...copies] : copies;
-  }
-
-  #settleHeld(): void {
-    if (this.#isOwnHeld) this.#intake.settle(this.#delivery);
-    for (const { intake, delivery } of this.#copies ?? []) intake.settle(delivery);
-    this.#isOwnHeld = false;
-    this.#copies = null;
-    this.#heldSince = null;
+    return this.custody.giveUp();
   }
 
   #completionFor(outcome: Outcome): Completion {
@@ -297,13 +237,13 @@ export class Execution implements ExecutionHost, Commitment {
       runtimeMs: this.runtimeMs,
       uuid: () => this.runtime.uuid(),
       sends: this.#context.sends,
-      parkedRow: this.#parkedRow,
+      parkedRow: this.custody.row,
       signer: this.#context.signer,
     });
   }
 
   #draft(): CompletionDraft {
     const { worker, maxSize } = this.#context;
-    return (this.#drafted ??= draftOf(this.request, { worker, maxSize, message: this.#delivery.message }));
+    return (this.#drafted ??= draftOf(this.request, { worker, maxSize, message: this.custody.message }));
   }
 }

@@ -113,7 +113,7 @@ export class HoldWatch {
 }
 
 function longerThan(ms: number, executions: readonly Execution[]): readonly Execution[] {
-  return executions.filter(({ heldMs }) => heldMs !== null && heldMs > ms);
+  return executions.filter(({ custody }) => (custody.heldMs ?? 0) > ms);
 }
 
 function minutes(ms: number): string {

@@ -42,8 +42,8 @@ export class Parking {
   /** Moves the leases of what is parked on. Never rejects. */
   async renew(): Promise<void> {
     const { outbox, leaseMs } = this.#options;
-    for (const [rowId, { phase, parkedRow }] of this.#parked)
-      if (phase === 'settled' || phase === 'returned' || parkedRow !== rowId) this.#parked.delete(rowId);
+    for (const [rowId, { phase, custody }] of this.#parked)
+      if (phase === 'settled' || phase === 'returned' || custody.row !== rowId) this.#parked.delete(rowId);
     const rowIds = [...this.#parked.keys()];
     if (rowIds.length === 0) return;
     const kept = await this.#attempt(() => outbox.renew(rowIds, leaseMs));
@@ -51,7 +51,7 @@ export class Parking {
     const there = new Set(kept);
     for (const rowId of rowIds) {
       if (there.has(rowId)) continue;
-      this.#parked.get(rowId)?.unparked(rowId);
+      this.#parked.get(rowId)?.custody.unpark(rowId);
       this.#parked.delete(rowId);
     }
   }
@@ -73,14 +73,15 @@ export class Parking {
 
   async #park(execution: Execution): Promise<void> {
     if (this.#refused.has(execution)) return;
-    const row = execution.park(this.#options.leaseMs);
+    const row = execution.parkedMessage(this.#options.leaseMs);
     if (row === null) return void this.#refused.add(execution);
     const written = await this.#attempt(async () => {
       await this.#options.outbox.park(row);
       return true;
     }, execution);
     if (written === null) return;
-    if (!execution.parked(row.rowId)) return this.drop(row.rowId);
+    // It has ended meanwhile, or was given up, or a copy has come.
+    if (execution.phase !== 'running' || !execution.custody.park(row.rowId)) return this.drop(row.rowId);
     this.#parked.set(row.rowId, execution);
     const { request, runtimeMs } = execution;
     this.#options.events.emit('task:parked', { request, runtimeMs: runtimeMs ?? 0 });

@@ -183,7 +183,7 @@ export class Pipeline {
 
   /** The broker gives what this intake held to others: what has not started here is theirs. A copy that comes back finds its execution, or its record. */
   readonly lost = (intake: Intake): void => {
-    this.giveBack(this.#executions.in('waiting').filter((execution) => execution.isFrom(intake)));
+    this.giveBack(this.#executions.in('waiting').filter((execution) => execution.custody.isFrom(intake)));
   };
 
   /** Nothing more starts. */
@@ -200,7 +200,7 @@ export class Pipeline {
   /** Counts the starts of those that are parked now: if their worker dies, what comes again looks as if it had never been delivered. */
   countParked(executions: readonly Execution[]): void {
     for (const execution of executions)
-      if (execution.parkedRow !== null && !execution.isCounted) void this.#starts?.begin(execution);
+      if (execution.custody.row !== null && !execution.isCounted) void this.#starts?.begin(execution);
   }
 
   /** What runs will be handed back for no fault of its own: its starts are taken back. Resolves when they are. */
@@ -276,7 +276,7 @@ export class Pipeline {
     const { request } = decision;
     const current = this.#executions.find(request);
     if (current !== undefined) {
-      const row = current.takeOver(held);
+      const row = current.custody.takeOver(held);
       if (row !== null) this.#options.parking?.drop(row);
       events.emit('task:duplicate', { request });
       return;
@@ -424,6 +424,6 @@ export class Pipeline {
       }
     }
     for (const [intake, deliveries] of byIntake) intake.requeue(deliveries);
-    this.#options.parking?.handBack(executions.flatMap(({ parkedRow }) => parkedRow ?? []));
+    this.#options.parking?.handBack(executions.flatMap(({ custody }) => custody.row ?? []));
   }
 }
