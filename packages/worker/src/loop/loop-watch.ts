@@ -36,8 +36,8 @@ export interface LoopWatchData {
   readonly lastWordsFd: number | null;
 }
 
-/** How often the loop shows that it turns, and is looked at, at most: each tenth of what is worth a warning. */
-const LOOK_MS = { least: 5, most: 100 };
+/** How often the loop shows that it turns, and is looked at: each fifth of what is worth a warning, within these. Five times a second cost an idle worker half a percent of a core. */
+const LOOK_MS = { least: 5, most: 200 };
 
 /**
  * Watches this thread's event loop from another one, for processes that are workers and nothing else. When it has not turned for a while the JavaScript that runs is interrupted, as by a debugger, and asked which task
@@ -55,7 +55,7 @@ export class LoopWatch {
 
   start(): void {
     const { thresholdMs, log, death, events } = this.#options;
-    const lookEveryMs = Math.min(Math.max(thresholdMs / 10, LOOK_MS.least), LOOK_MS.most);
+    const lookEveryMs = Math.min(Math.max(thresholdMs / 5, LOOK_MS.least), LOOK_MS.most);
     Reflect.set(globalThis, Symbol.for(PROBE), () => JSON.stringify(this.#blocker()));
     this.#ticking = setInterval(() => this.#tick(), lookEveryMs).unref();
     const data: LoopWatchData = {
