@@ -18,7 +18,7 @@ import { parseEndpoint } from './connection/endpoint.js';
 import { AmqpConsumer } from './consumer/amqp-consumer.js';
 import type { PublishOutcome } from './publisher/publish-batch.js';
 import { Publisher } from './publisher/publisher.js';
-import { depths, purge } from './topology/queue-inspector.js';
+import { depths, purge, visit } from './topology/queue-inspector.js';
 import { Topology } from './topology/topology.js';
 
 const MAX_PREFETCH = 65_535;
@@ -57,6 +57,11 @@ class AmqpTransport implements Transport {
       inspect: {
         depths: (queues) => this.#onConnection(({ model }) => depths(model, queues)),
         purge: (queue) => this.#onConnection(({ model }) => purge(model, queue)),
+        // However long it takes, and on one connection: whoever visits is not to be shown the same again.
+        visit: async (queue, { limit }, visitor) => {
+          const { model } = await this.#onConnection(async (open) => open);
+          return visit(model, { queue, limit, visitor });
+        },
       },
       consumerTimeoutMs: settings.consumerTimeoutMs,
     };

@@ -74,6 +74,32 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
   },
   { usage: 'purge', describe: 'Delete the messages that wait in queues', load: () => import('./commands/purge.js') },
   {
+    usage: 'dead',
+    describe: 'See to the messages that nobody can run',
+    commands: [
+      {
+        usage: 'list',
+        describe: 'List dead letters, oldest first',
+        load: () => import('./commands/dead-list.js'),
+      },
+      {
+        usage: 'show <ids..>',
+        describe: 'Show all that is known of dead letters',
+        load: () => import('./commands/dead-show.js'),
+      },
+      {
+        usage: 'requeue [ids..]',
+        describe: 'Have dead letters run once more',
+        load: () => import('./commands/dead-requeue.js'),
+      },
+      {
+        usage: 'purge [ids..]',
+        describe: 'Delete dead letters',
+        load: () => import('./commands/dead-purge.js'),
+      },
+    ],
+  },
+  {
     usage: 'shell',
     describe: 'Open a REPL with the app and its tasks in scope',
     load: () => import('./commands/shell.js'),

@@ -1,6 +1,7 @@
 // Drivers, the worker and tools import from here; users import from `lovage`, which names less.
 export type { CallOptions, UniqueOptions } from './app/call-options.js';
 export { createResultBackend, createTransport } from './app/drivers.js';
+export type { LetterFate } from './app/letter-sender.js';
 export * from './app/load-app.js';
 export * from './app/lovage.js';
 export { type ModuleLoader, nativeLoader, setDefaultLoader } from './app/module-loader.js';

@@ -472,6 +472,97 @@ export function describeTransport(
       });
     });
 
+    describe('visit', () => {
+      const parts = Array.from({ length: 5 }, (_, n) => ({ correlationId: `${n}`, body: Buffer.from(`body ${n}`) }));
+      const order = (messages: readonly Message[]) => messages.map(({ correlationId }) => correlationId);
+
+      /** What is there, in order; all of it is kept. */
+      async function look(queue: string, limit?: number): Promise<readonly Message[]> {
+        const seen: Message[] = [];
+        const shown = await inspector().visit(queue, { limit }, async (each) => {
+          seen.push(each);
+          return 'keep';
+        });
+        expect(shown).toBe(seen.length);
+        return seen;
+      }
+
+      test('shows what is ready, in order, and keeps it there', async () => {
+        const queue = await declared();
+        await publish(...parts.map((part) => message(queue, { ...part, headers: HEADERS })));
+        for (let round = 0; round < 3; round += 1) expect(order(await look(queue))).toEqual(['0', '1', '2', '3', '4']);
+        const [first] = await look(queue, 1);
+        // A broker may note in a header how often it was delivered.
+        expect({ ...first, body: [...(first?.body ?? [])] }).toMatchObject({
+          ...message(queue, { correlationId: '0', headers: HEADERS }),
+          body: [...Buffer.from('body 0')],
+        });
+        await eventually(() => inspector().depths([queue]), [{ messages: 5, consumers: 0 }]);
+      });
+
+      test('shows no more than it is to', async () => {
+        const queue = await declared();
+        await publish(...parts.map((part) => message(queue, part)));
+        expect(order(await look(queue, 2))).toEqual(['0', '1']);
+        expect(order(await look(queue, 0))).toEqual([]);
+        expect(order(await look(queue, 100))).toEqual(['0', '1', '2', '3', '4']);
+      });
+
+      test('removes what it is told to, and leaves the rest in order', async () => {
+        const queue = await declared();
+        await publish(...parts.map((part) => message(queue, part)));
+        const isOdd = ({ correlationId }: Message) => Number(correlationId) % 2 === 1;
+        expect(await inspector().visit(queue, {}, async (each) => (isOdd(each) ? 'remove' : 'keep'))).toBe(5);
+        expect(order(await look(queue))).toEqual(['0', '2', '4']);
+        const received = await consume(transport, queue);
+        expect(order((await received.until(3)).map((delivery) => delivery.message))).toEqual(['0', '2', '4']);
+      });
+
+      test('does not show what arrives meanwhile', async () => {
+        const queue = await declared();
+        await publish(message(queue, { correlationId: 'a' }), message(queue, { correlationId: 'b' }));
+        const shown = await inspector().visit(queue, {}, async ({ correlationId }) => {
+          await publish(message(queue, { correlationId: `${correlationId} again` }));
+          return 'remove';
+        });
+        expect(shown).toBe(2);
+        expect(order(await look(queue))).toEqual(['a again', 'b again']);
+      });
+
+      test('shows to nobody else what is being shown', async () => {
+        const queue = await declared();
+        await publish(message(queue, { correlationId: 'a' }), message(queue, { correlationId: 'b' }));
+        const peer = await another();
+        const theirs: (string | null)[] = [];
+        await inspector().visit(queue, { limit: 1 }, async () => {
+          await peer.capabilities.inspect?.visit(queue, {}, async ({ correlationId }) => {
+            theirs.push(correlationId);
+            return 'keep';
+          });
+          return 'remove';
+        });
+        expect(theirs).toEqual(['b']);
+        expect(order(await look(queue))).toEqual(['b']);
+      });
+
+      test('ends with what the visitor throws, and has removed what came before', async () => {
+        const queue = await declared();
+        await publish(...parts.map((part) => message(queue, part)));
+        const enough = new RangeError('enough');
+        const visiting = inspector().visit(queue, {}, async ({ correlationId }) => {
+          if (correlationId === '2') throw enough;
+          return correlationId === '0' ? 'remove' : 'keep';
+        });
+        await expect(visiting).rejects.toBe(enough);
+        expect(order(await look(queue))).toEqual(['1', '2', '3', '4']);
+      });
+
+      test('tells a queue that is empty from one that is not there', async () => {
+        expect(await look(await declared())).toEqual([]);
+        await expectCode(look(fresh().name), 'LOVAGE_UNROUTABLE');
+      });
+    });
+
     it('has no test that the skip list names wrongly', () => {
       expect([...skip.keys()]).toEqual([]);
     });

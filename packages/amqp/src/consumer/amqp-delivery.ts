@@ -18,7 +18,11 @@ export class AmqpDelivery implements Delivery {
   }
 }
 
-function messageOf({ properties, content }: ConsumeMessage, queue: string): Message {
+/** What came from a queue, consumed or got. */
+export function messageOf(
+  { properties, content }: Pick<ConsumeMessage, 'properties' | 'content'>,
+  queue: string,
+): Message {
   const { headers, contentType, contentEncoding, correlationId, replyTo, priority } = properties as {
     readonly [K in keyof MessageProperties]: string | undefined;
   } & { readonly headers: Record<string, unknown> | undefined; readonly priority: number | undefined };

@@ -1,10 +1,7 @@
-import { once } from 'node:events';
-import { createInterface } from 'node:readline/promises';
-import { Writable } from 'node:stream';
 import { LovageError, maskUrl, workerQueues, type QueueInspector } from '@lovage/core';
 import { appOption, jsonOption, retryOption } from '../app-options.js';
-import type { CliIo } from '../cli-io.js';
 import { defineCommand } from '../command.js';
+import { confirmed } from '../confirmed.js';
 import { inspectorOf } from '../inspector-of.js';
 import { namesOption } from '../option-values.js';
 import { stderrOf, stdoutOf } from '../terminal.js';
@@ -77,18 +74,4 @@ async function messagesIn(inspector: QueueInspector, queues: readonly string[]):
 
 function count(messages: number): string {
   return messages === 1 ? '1 message' : `${messages} messages`;
-}
-
-async function confirmed(question: string, io: CliIo): Promise<boolean> {
-  const output = new Writable({
-    write: (chunk: Buffer, _encoding, done) => (io.stderr.write(chunk.toString()), done()),
-  });
-  const prompt = createInterface({ input: io.stdin, output });
-  try {
-    // Ctrl-D closes the prompt without an answer.
-    const answer = await Promise.race([prompt.question(question), once(prompt, 'close').then(() => '')]);
-    return /^y(es)?$/i.test(answer.trim());
-  } finally {
-    prompt.close();
-  }
 }

@@ -11,6 +11,7 @@ import { messageRules } from '../message/message-rules.js';
 import type { Outbox } from '../outbox/outbox.js';
 import { ScheduledTasks } from '../outbox/scheduled-tasks.js';
 import type { AsyncResult } from '../results/async-result.js';
+import type { Message } from '../message/message.js';
 import { MemoryResultBackend } from '../results/memory-result-backend.js';
 import type { ResultBackend } from '../results/result-backend.js';
 import { ResultStore } from '../results/result-store.js';
@@ -29,7 +30,8 @@ import { type ModuleLoader, defaultLoader } from './module-loader.js';
 import { createRouter, queueSpec } from './router.js';
 import { TaskHandle } from './task-handle.js';
 import { moduleOriginOf } from './source-files.js';
-import type { Routing } from './sender-host.js';
+import { LetterSender, type LetterFate } from './letter-sender.js';
+import type { Routing, SenderHost } from './sender-host.js';
 import { TaskSender } from './task-sender.js';
 
 const APP = Symbol.for('lovage.app');
@@ -90,6 +92,7 @@ export class Lovage {
   readonly #layers: (() => Promise<ConfigLayer>)[] = [];
   readonly #discoveries: { readonly packages: readonly string[]; readonly options: DiscoverOptions }[] = [];
   readonly #sender: TaskSender;
+  readonly #letters: LetterSender;
   readonly #hasResolver: boolean;
   #loader: ModuleLoader = defaultLoader;
   #inline = false;
@@ -109,7 +112,7 @@ export class Lovage {
     this.resolver = resolver ?? newInstance;
     this.#hasResolver = resolver !== undefined;
     this.#addLayer(config, { origin: 'new Lovage()' });
-    this.#sender = new TaskSender({
+    const host: SenderHost = {
       runtime: this.runtime,
       events: this.events,
       stopped: this.#stop.signal,
@@ -120,7 +123,9 @@ export class Lovage {
       outbox: async (options) => (this.#inline ? null : this.#requireOutbox(options)),
       isQueueTable: (outbox) => this.#isQueueTable(outbox),
       replyTo: () => this.#backend.value?.replyChannel ?? null,
-    });
+    };
+    this.#sender = new TaskSender(host);
+    this.#letters = new LetterSender({ ...host, results: () => this.connectResults() });
     // Every wait for a result listens, however many there are: that is no leak.
     setMaxListeners(0, this.#stop.signal);
     Object.defineProperty(this, APP, { value: true });
@@ -218,6 +223,16 @@ export class Lovage {
    */
   async revoke(ids: readonly string[], options: RevokeOptions = {}): Promise<readonly RevokeResult[]> {
     return revokeTasks(await this.#requireBackend(), ids, options);
+  }
+
+  /**
+   * Has a dead letter run once more, that was found in `<queue>.dead` and is to be taken out there once this has resolved. Where its record is a FAILURE this is as `requeue`, but with the message's own
+   * arguments and headers; a task that has no record, or has not ended, has its message put into its queue as it came. What was sent once is not sent again, as long as there are records.
+   *
+   * @throws LOVAGE_UNROUTABLE, LOVAGE_PUBLISH, LOVAGE_BROKER_UNAVAILABLE, LOVAGE_RESULTS_UNAVAILABLE: then nothing is known to be sent, and the letter is to stay.
+   */
+  requeueLetter(letter: Message): Promise<LetterFate> {
+    return this.#letters.send(letter);
   }
 
   /** Makes calls run in this process, inside `delay`, with their messages encoded and decoded as on the wire: for tests. Countdowns, retries and transactions are not waited for. Results are kept in memory if the app has any. */

@@ -1,6 +1,13 @@
 import { LovageError } from '../errors/lovage-error.js';
 import type { Delivery, Message } from '../message/message.js';
-import type { ConsumeOptions, Consumer, QueueSpec, Transport, TransportCapabilities } from './transport.js';
+import type {
+  ConsumeOptions,
+  Consumer,
+  QueueSpec,
+  QueueVisitor,
+  Transport,
+  TransportCapabilities,
+} from './transport.js';
 import { deadQueueOf, lostQueueOf } from './transport.js';
 
 /** One queue of this process. */
@@ -22,6 +29,25 @@ class MemoryQueue {
   putBack(deliveries: readonly Delivery[]): void {
     this.ready.unshift(...deliveries.map(({ message }) => ({ message, redelivered: true })));
     this.dispatch();
+  }
+
+  /** As `QueueInspector.visit`. */
+  async visit(limit: number, visitor: QueueVisitor): Promise<number> {
+    const taken = this.ready.splice(0, limit);
+    const kept: Delivery[] = [];
+    let shown = 0;
+    try {
+      for (const delivery of taken) {
+        shown += 1;
+        if ((await visitor(delivery.message)) === 'keep') kept.push(delivery);
+      }
+      return shown;
+    } catch (error) {
+      kept.push(...taken.slice(shown - 1));
+      throw error;
+    } finally {
+      this.putBack(kept);
+    }
   }
 
   dispatch(): void {
@@ -48,6 +74,7 @@ export class MemoryTransport implements Transport {
           return queue === undefined ? null : { messages: queue.ready.length, consumers: queue.consumers.size };
         }),
       purge: async (name) => this.#queue(name).ready.splice(0).length,
+      visit: async (name, { limit = Infinity }, visitor) => this.#queue(name).visit(limit, visitor),
     },
   };
   readonly #queues: Map<string, MemoryQueue>;

@@ -34,13 +34,27 @@ export interface QueueTable {
   wakeIn(ms: number): void;
 }
 
-/** Looks into queues and empties them. */
+/** Looks into queues, and takes messages out of them. */
 export interface QueueInspector {
   /** Messages ready and consumers of each queue, in the order asked; null for a queue that does not exist. */
   depths(queues: readonly string[]): Promise<readonly (QueueDepth | null)[]>;
   /** Removes all messages that are ready; resolves with their number. A missing queue throws LOVAGE_UNROUTABLE. */
   purge(queue: string): Promise<number>;
+  /**
+   * Shows the messages that are ready to `visitor`, one after another, in the order in which they would be delivered, and removes each of which it says so before it shows the next. What arrives
+   * meanwhile is not shown, and nobody else is given what is being shown. What is kept stays in its place, and may count as delivered once more. Resolves with how many were shown. Rejects with what `visitor`
+   * throws: that message and those after it are kept. A missing queue throws LOVAGE_UNROUTABLE. Where the connection is lost meanwhile (LOVAGE_BROKER_UNAVAILABLE), what was removed last may be there again.
+   */
+  visit(queue: string, options: VisitOptions, visitor: QueueVisitor): Promise<number>;
 }
+
+export interface VisitOptions {
+  /** At most so many messages. Default: all. */
+  readonly limit?: number | undefined;
+}
+
+/** Decides what becomes of a message in its queue. */
+export type QueueVisitor = (message: Message) => Promise<'keep' | 'remove'>;
 
 export interface QueueDepth {
   readonly messages: number;

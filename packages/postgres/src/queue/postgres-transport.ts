@@ -25,6 +25,7 @@ import { PostgresConsumer } from './postgres-consumer.js';
 import { Publisher } from './publisher.js';
 import { type QueueStatements, queueStatements } from './statements.js';
 import { Topology } from './topology.js';
+import { visitQueue } from './visit-queue.js';
 import { WakeChannel } from './wake-channel.js';
 
 /** Two that publish, one that tells of it, and two for all consumers. */
@@ -183,6 +184,11 @@ export class PostgresTransport implements Transport {
           purged += count;
           if (count < PURGE_BATCH) return purged;
         }
+      },
+      visit: async (queue, { limit = null }, visitor) => {
+        this.#assertOpen();
+        if ((await this.#database.run(this.#statements.queues, [[queue]])).length === 0) throw missing(queue);
+        return visitQueue(this.#database, { queue, limit, visitor, statements: this.#statements });
       },
     };
   }

@@ -30,6 +30,10 @@ export interface QueueStatements {
   readonly depths: Statement;
   /** $1 queue, $2 limit. */
   readonly purge: Statement;
+  /** $1 queue, $2 limit (null: none). The ids of what is ready, in order. */
+  readonly ready: Statement;
+  /** $1 id, $2 queue. The message, unless it has gone, or somebody has it. */
+  readonly show: Statement;
 }
 
 /** A message on its way into a queue. */
@@ -177,6 +181,14 @@ WITH gone AS (
     SELECT id FROM ${outbox} WHERE queue = $1::text AND due_at <= statement_timestamp() LIMIT $2::bigint FOR UPDATE SKIP LOCKED))
   RETURNING id)
 SELECT (SELECT count(*) FROM gone) AS count, EXISTS (SELECT FROM ${queues} WHERE name = $1::text) AS known`),
+
+    ready: statement(`
+SELECT id FROM ${outbox} WHERE queue = $1::text AND due_at <= statement_timestamp()
+ORDER BY priority DESC, due_at, id LIMIT $2::bigint`),
+
+    show: statement(`
+SELECT id, queue, headers, properties, body FROM ${outbox}
+WHERE id = $1::uuid AND queue = $2::text AND due_at <= statement_timestamp() FOR UPDATE SKIP LOCKED`),
   };
 }
 
