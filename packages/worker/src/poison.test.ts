@@ -207,6 +207,25 @@ describe('a task whose worker has died', () => {
     await rig.seen('task:succeeded', 5);
   });
 
+  it('holds nothing back once it waits no more, though what it waited for goes on', async () => {
+    const { rig, starts } = rigOf({ worker: { concurrency: 2 } });
+    await rig.worker.start();
+    await rig.publish(messageOf('gated', { id: 'long' }));
+    await Gated.running(1);
+    await count(starts, 'suspect', 2);
+    await rig.publish(messageOf('gated', { id: 'suspect', republished: true }));
+    await rig.seen('task:received', 2);
+    // By the time that this one waits, the suspect has been looked up.
+    await rig.publish(messageOf('gated', { id: 'after' }));
+    await rig.seen('task:received', 3);
+    await rig.app.revoke(['suspect']);
+    await rig.seen('task:revoked');
+    await Gated.running(2);
+    expect(Gated.runs.map(({ id }) => id)).toEqual(['long', 'after']);
+    for (const { gate } of Gated.runs) gate.resolve(null);
+    await rig.seen('task:succeeded', 2);
+  });
+
   it('holds nothing back once it is handed back before its turn', async () => {
     const { rig, starts } = rigOf({ worker: { concurrency: 2 } });
     await rig.worker.start();
