@@ -1,3 +1,5 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import type { AppOptions, TaskEnvelope, TaskLogger } from '@lovage/core';
@@ -132,6 +134,20 @@ describe('a limit of a task in a thread', () => {
   });
 });
 
+describe('a thread that is lost after a task that ran alone', () => {
+  it('keeps its slot until another has taken its place', async () => {
+    await start();
+    const { starts } = rig.results.capabilities;
+    for (let start = 0; start < 2; start += 1) await starts?.begin([{ id: 'suspect', attempt: 0 }]);
+    await send('where', { id: 'suspect', republished: true });
+    await rig.seen('task:succeeded');
+    await send('hangs', { id: 'a', timeLimits: { softMs: null, hardMs: 50 } });
+    await send('where', { id: 'b', timeLimits: { softMs: null, hardMs: 100 } });
+    await rig.until(() => [...rig.of('task:succeeded'), ...rig.of('task:failed')].length === 3);
+    await expect(recordOf('b')).resolves.toMatchObject({ state: 'SUCCESS' });
+  });
+});
+
 describe('a task in a thread that is revoked, with terminate', () => {
   const GRACE = { revocations: { grace: 100 } } as const;
   const revoke = (id: string) => rig.app.revoke([id], { terminate: true });
@@ -179,6 +195,31 @@ describe('a thread that dies', () => {
       },
     });
     await expect(recordOf('b')).resolves.toMatchObject({ state: 'SUCCESS' });
+  });
+});
+
+describe('a thread that dies while it loads the app', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'lovage-threads-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  it('is replaced by one', async () => {
+    const [app, loads] = [join(folder, 'app.ts'), join(folder, 'loads')];
+    writeFileSync(
+      app,
+      `import { appendFileSync, readFileSync } from 'node:fs';
+      export { app } from ${JSON.stringify(SOURCE.app)};
+      appendFileSync(${JSON.stringify(loads)}, '.');
+      if (readFileSync(${JSON.stringify(loads)}).length === 2) process.exit(7);`,
+    );
+    await start({ source: { ...SOURCE, app } });
+    await send('exits', { id: 'a', retries: 1 });
+    await send('where', { id: 'b' });
+    await rig.seen('task:succeeded');
+    await rig.worker.stop();
+    expect(readFileSync(loads, 'utf8')).toBe('...');
   });
 });
 

@@ -21,13 +21,13 @@ interface Lane {
 export class Pools {
   readonly #lanes = new Map<PoolName, Lane>();
   readonly #default: Lane;
-  readonly #paused: Promise<void>;
-  #pause: () => void = () => undefined;
+  /** Each gives back a slot that is kept until what was lost is replaced. */
+  readonly #kept = new Set<() => void>();
+  #isPaused = false;
 
   constructor({ pools, defaultPool, begin }: PoolsOptions) {
     for (const pool of pools) this.#lanes.set(pool.name, { pool, slots: new Slots(pool.size, begin) });
     this.#default = this.#lanes.get(defaultPool) as Lane;
-    this.#paused = new Promise((resolve) => (this.#pause = resolve));
   }
 
   /** How many slots are taken. */
@@ -54,19 +54,25 @@ export class Pools {
   release(execution: Execution): void {
     const { pool, slots } = this.#laneOf(execution);
     const replaced = pool.replaced(execution);
-    if (replaced === null) slots.release();
     // Once nothing begins any more there is nothing to wait for.
-    else void Promise.race([replaced, this.#paused]).then(() => slots.release());
+    if (replaced === null || this.#isPaused) return slots.release();
+    const giveBack = (): void => {
+      if (this.#kept.delete(giveBack)) slots.release();
+    };
+    this.#kept.add(giveBack);
+    void replaced.then(giveBack);
   }
 
   /** Nothing begins from now on, until `resume`. */
   pause(): void {
+    this.#isPaused = true;
     for (const slots of this.#all()) slots.pause();
-    this.#pause();
+    for (const giveBack of this.#kept) giveBack();
   }
 
   /** What waits may begin again. */
   resume(): void {
+    this.#isPaused = false;
     for (const slots of this.#all()) slots.resume();
   }
 

@@ -91,10 +91,16 @@ export class ThreadPool implements Pool {
 
   async #open(): Promise<void> {
     const { setup, log } = this.#options;
-    const thread = new Thread({ setup, log, died: () => this.#lost(thread) });
+    let isOpen = false;
+    // One that dies before it is open is tried again by whoever opens it.
+    const died = (): void => {
+      if (isOpen) this.#lost(thread);
+    };
+    const thread = new Thread({ setup, log, died });
     this.#threads.add(thread);
     try {
       this.#assertKnown(await thread.loaded);
+      isOpen = true;
     } catch (error) {
       this.#threads.delete(thread);
       thread.kill();
@@ -123,8 +129,7 @@ export class ThreadPool implements Pool {
   }
 
   #lost(thread: Thread): void {
-    // One that still loads the app is tried again by whoever opened it.
-    if (!this.#threads.delete(thread)) return;
+    this.#threads.delete(thread);
     const { execution } = thread;
     const index = this.#idle.indexOf(thread);
     if (index >= 0) this.#idle.splice(index, 1);
