@@ -183,7 +183,7 @@ export class Execution implements ExecutionHost, Commitment {
 
   /** Tells the task that it must end though it is not at fault: the worker can wait no longer, or it was revoked. If it fails then, that is not told to its hooks. */
   interrupt(reason: unknown): void {
-    this.#isInterruption = this.#abortReason === undefined;
+    this.#isInterruption ||= this.#abortReason === undefined;
     this.abort(reason);
   }
 

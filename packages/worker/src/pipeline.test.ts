@@ -113,3 +113,20 @@ describe('an end that is decided without the task', () => {
     await expect(line.stateOf('first')).resolves.toBe('SUCCESS');
   });
 });
+
+it('hands back what fails once it was told to end twice, for no fault of its own', async () => {
+  Gated.runs = [];
+  const line = new Line();
+  const pipeline = await line.open();
+  await line.send('a');
+  await Gated.running(1);
+  const execution = pipeline.in('running')[0] as Execution;
+  Gated.run(0).signal();
+  // By a revocation, and by the worker's stop.
+  execution.interrupt(new Error('revoked'));
+  pipeline.interrupt(new Error('stopped'));
+  Gated.run(0).gate.reject(new Error('interrupted'));
+  await pipeline.idle();
+  expect(execution.phase).toBe('returned');
+  await line.app.stop();
+});
