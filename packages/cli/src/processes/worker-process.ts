@@ -55,7 +55,11 @@ export function startWorkerProcess({ onLastWords, ...options }: WorkerProcessOpt
     detached: true,
   });
   const lastWords = child.stdio[LAST_WORDS_FD] as Readable | null;
-  if (lastWords !== null) createInterface(lastWords).on('line', (line) => onLastWords?.(JSON.parse(line) as LastWords));
+  if (lastWords !== null)
+    createInterface(lastWords).on('line', (line) => {
+      const words = lastWordsOf(line);
+      if (words !== null) onLastWords?.(words);
+    });
   let readyAt: number | null = null;
   let shutdownTimeoutMs = 0;
   let stopping: StopKind | null = null;
@@ -110,4 +114,13 @@ export function startWorkerProcess({ onLastWords, ...options }: WorkerProcessOpt
     },
     kill: () => void child.kill('SIGKILL'),
   };
+}
+
+/** null: the process died before it had said all. */
+function lastWordsOf(line: string): LastWords | null {
+  try {
+    return JSON.parse(line) as LastWords;
+  } catch {
+    return null;
+  }
 }
