@@ -46,6 +46,18 @@ it('is killed for a task that blocks it beyond its hard limit; that task has end
   expect(await worker.worker.stop()).toBe(0);
 });
 
+it('is killed as well for a task that has ended without its code, which goes on and blocks it', async () => {
+  const worker = await scene.start(1, [], SOON);
+  const spinning = await scene.send('spinAfter', 3, 600_000);
+  const old = await scene.begun('spin', 3);
+  await expect(spinning.get({ timeout: '10s' })).rejects.toMatchObject({ code: 'LOVAGE_TASK_FAILED' });
+  await eventually(() => expect(isAlive(old)).toBe(false), { timeoutMs: 30_000 });
+  const next = await scene.send('record', 4);
+  await next.get({ timeout: '10s' });
+  expect(await scene.pidsOf('spin', 3)).toEqual([old]);
+  expect(await worker.worker.stop()).toBe(0);
+});
+
 it('is replaced as often as that happens, beside others that go on', async () => {
   const worker = await scene.start(2, ['-c', '1'], SOON);
   const spinning = await Promise.all([10, 11].map((n) => scene.send('spinWithin', n, 600_000)));

@@ -162,9 +162,11 @@ export class Pipeline {
     return this.#strays.size;
   }
 
-  /** The execution of this task and attempt; undefined: it is not held here. */
+  /** The execution of this task and attempt whose code runs here, be it that it has ended without it; undefined: there is none. */
   find(task: Pick<TaskRequest, 'id' | 'attempt'>): Execution | undefined {
-    return this.#executions.find(task);
+    const found = this.#executions.find(task);
+    if (found?.phase === 'running') return found;
+    return [...this.#strays].find(({ request }) => request.id === task.id && request.attempt === task.attempt);
   }
 
   /** The executions that are in this phase now. */

@@ -1,7 +1,7 @@
 import { Lovage } from 'lovage';
-import { Exit, Haunt, Hold, Record, Spin, SpinWithin } from './tasks.js';
+import { Exit, Haunt, Hold, Record, Spin, SpinAfter, SpinWithin } from './tasks.js';
 
 export const app = new Lovage({ name: 'processes' });
 
 app.configFromObject(process.env, { namespace: 'LOVAGE' });
-app.register(Record, Hold, Spin, SpinWithin, Exit, Haunt);
+app.register(Record, Hold, Spin, SpinAfter, SpinWithin, Exit, Haunt);

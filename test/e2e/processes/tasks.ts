@@ -67,6 +67,15 @@ export class SpinWithin extends Spin {
   }
 }
 
+/** As SpinWithin, but once its limit is over and it has ended. */
+@Task({ name: 'processes.spinAfter', timeLimit: '1s' })
+export class SpinAfter extends Spin {
+  override async run(n: number, ms: number): Promise<number> {
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    return super.run(n, ms);
+  }
+}
+
 /** Leaves a timer behind that blocks the event loop once the task has ended. */
 @Task({ name: 'processes.haunt' })
 export class Haunt {

@@ -54,6 +54,17 @@ it('change nothing where the task has ended itself', async () => {
   expect(await recordOf(blocked, 'a')).toMatchObject({ state: 'SUCCESS', result: 'just in time' });
 });
 
+it('are said of one that has ended without its code, as long as that goes on: it may block the process all the same', async () => {
+  const rig = await start();
+  await rig.publish(messageOf('gated', { id: 'a', timeLimits: { softMs: null, hardMs: 20 } }));
+  await rig.seen('task:failed');
+  const { context, gate } = Gated.run(0);
+  expect(rig.worker.limitOf(context).lastWords).toMatchObject({ id: 'a', timeLimitMs: 20 });
+  gate.resolve('late');
+  while (rig.worker.strays > 0) await new Promise(setImmediate);
+  expect(rig.worker.limitOf(context)).toEqual({ limitLeftMs: null, lastWords: null });
+});
+
 it('are not said of a task without a hard limit, of one that has ended, or where nothing is stored', async () => {
   const rig = await start({ results: null });
   await rig.publish(messageOf('gated', { id: 'a', ...limited }), messageOf('gated', { id: 'b' }));

@@ -8,7 +8,7 @@ export const NO_LIMIT: Pick<LoopBlocker, 'limitLeftMs' | 'lastWords'> = { limitL
 
 /** How much of its hard time limit an execution has left; where that is over, the record of its end. None where nothing is stored: its message would only come again. */
 export function limitOf(execution: Execution | undefined): Pick<LoopBlocker, 'limitLeftMs' | 'lastWords'> {
-  if (execution === undefined || execution.phase !== 'running') return NO_LIMIT;
+  if (execution === undefined) return NO_LIMIT;
   const { request, definition, runtimeMs } = execution;
   const hardMs = timeLimitsFor(request.timeLimits, definition?.timeLimits ?? null)?.hardMs ?? null;
   if (hardMs === null || runtimeMs === null) return NO_LIMIT;
