@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { commandOf, descendants, isAlive, processesNaming } from '../support/process-tree.js';
+import { commandOf, descendants, isAlive, killAll, processesNaming } from '../support/process-tree.js';
 import { eventually } from '../support/eventually.js';
 import { DevProject, type DevProcess } from './dev/dev-project.js';
 
@@ -302,7 +302,7 @@ it('of many that start at once where one was killed, one runs', async () => {
 
 it('ends with a sentence if its database is killed', async () => {
   const servers = descendants(dev.pid).filter((pid) => commandOf(pid).includes('postgres'));
-  for (const pid of servers) process.kill(pid, 'SIGKILL');
+  killAll(servers);
   expect(await dev.ended).toBe(3);
   expect(dev.output).toMatch(/^error: PostgreSQL .*\(LOVAGE_RESULTS_UNAVAILABLE\)$/ms);
   await nothingIsLeft();

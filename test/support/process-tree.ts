@@ -18,6 +18,17 @@ export function isAlive(pid: number): boolean {
   return processes().some((entry) => entry.pid === pid);
 }
 
+/** Kills those of these processes that still run: the end of one may be the end of others. */
+export function killAll(pids: readonly number[]): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}
+
 /** Every running process; zombies have ended and do not count. */
 function processes(): readonly Entry[] {
   // Small Linux images have no `ps`, macOS has no /proc.

@@ -174,7 +174,8 @@ test('a queue whose declaration is not answered after a reconnection holds up no
 });
 
 test('a link that goes silent is found by its heartbeat; the consumer is back once it is', async () => {
-  const watchful = client(proxy.url, { heartbeatMs: 1_000, connectTimeoutMs: 1_000 });
+  // Longer than this process may be held up, or the broker would miss its heartbeats first.
+  const watchful = client(proxy.url, { heartbeatMs: 3_000, connectTimeoutMs: 1_000 });
   await watchful.transport.start({ retryForMs: 5_000 });
   const deliveries: Delivery[] = [];
   const onLost = jest.fn();
