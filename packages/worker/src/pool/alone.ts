@@ -1,9 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventSink } from '@lovage/core';
 import { Deadline } from '../deadline.js';
 import type { Execution } from '../execution.js';
 import type { Pools } from './pools.js';
 
-/** For so long nothing begins while what runs has not ended; then it is everybody else's turn, as long. */
+/**
+ * For so long nothing begins while what runs has not ended; then it is everybody else's turn, as long. Twice as long each time, up to four times: less than any delivery waits
+ * unstarted on RabbitMQ (HoldLimits).
+ */
 const PATIENCE_MS = 60_000;
 
 export interface AloneOptions {
@@ -15,7 +19,7 @@ export interface AloneOptions {
 
 /**
  * Begins executions one by one, each with nothing else in any pool: while one waits, nothing new begins, so that it has its turn once what runs has ended. Where that
- * takes long, the others have every second minute: one task that runs for hours does not stop this process. Other processes go on meanwhile.
+ * takes long, the others have half of the time: one task that runs for hours does not stop this process. Other processes go on meanwhile.
  */
 export class Alone {
   readonly #options: AloneOptions;
@@ -23,9 +27,17 @@ export class Alone {
   #isWorking = false;
   #paused = false;
   #patience: Deadline | null = null;
+  #patienceMs: number;
+  /** Until then it is everybody's turn; null: it is not. */
+  #rested: Promise<void> | null = null;
 
   constructor(options: AloneOptions) {
     this.#options = options;
+    this.#patienceMs = this.#leastMs;
+  }
+
+  get #leastMs(): number {
+    return this.#options.patienceMs ?? PATIENCE_MS;
   }
 
   push(execution: Execution): void {
@@ -49,11 +61,17 @@ export class Alone {
   async #work(): Promise<void> {
     const { pools } = this.#options;
     this.#isWorking = true;
-    while (this.#waiting.length > 0) {
+    for (;;) {
+      // Not even for a turn of the event loop where it need not: what comes next would begin.
+      if (this.#rested !== null) await this.#rested;
+      this.#rested = null;
+      if (this.#waiting.length === 0) break;
       pools.pause();
-      if (await this.#within(pools.idle())) await this.#beginAll();
+      const isIdle = await this.#within(pools.idle());
+      if (isIdle) await this.#beginAll();
       if (!this.#paused) pools.resume();
-      if (this.#waiting.length > 0) await this.#within(new Promise(() => undefined));
+      if (!isIdle) this.#rested = sleep(this.#patienceMs, undefined, { ref: false });
+      this.#patienceMs = isIdle ? this.#leastMs : Math.min(2 * this.#patienceMs, 4 * this.#leastMs);
     }
     this.#isWorking = false;
   }
@@ -69,7 +87,7 @@ export class Alone {
 
   /** False: it takes too long, or nothing waits any more. */
   async #within(work: Promise<unknown>): Promise<boolean> {
-    this.#patience = new Deadline(this.#options.patienceMs ?? PATIENCE_MS);
+    this.#patience = new Deadline(this.#patienceMs);
     const hasEnded = await this.#patience.within(work);
     this.#patience.pass();
     return hasEnded;
