@@ -113,9 +113,10 @@ export class Execution implements ExecutionHost, Commitment {
     return this.custody.redelivered || this.request.republished;
   }
 
-  /** Its start is to be counted: what was delivered before may have killed its worker. */
+  /** Its start is to be counted: what was delivered before may have killed its worker, in an earlier attempt if it was put off since for its rate limit. */
   get countsStart(): boolean {
-    return this.custody.redelivered || this.starts > 0;
+    const mayHaveBeenPutOff = this.request.republished && (this.definition?.startIntervalMs ?? null) !== null;
+    return this.custody.redelivered || this.starts > 0 || mayHaveBeenPutOff;
   }
 
   /** Its own start is counted. */

@@ -9,13 +9,16 @@ class Silent {
   run(): void {}
 }
 
+@Task({ name: 'hourly', rateLimit: '1/h' })
+class Hourly extends Gated {}
+
 const rigs: Rig[] = [];
 
 function rigOf(options: { readonly worker?: WorkerOptions; readonly app?: AppOptions; readonly beside?: Rig } = {}): {
   readonly rig: Rig;
   readonly starts: WatchedStarts;
 } {
-  const rig = new Rig({ tasks: [Gated, Silent], ...options });
+  const rig = new Rig({ tasks: [Gated, Silent, Hourly], ...options });
   rigs.push(rig);
   const starts = new WatchedStarts(rig.results.capabilities.starts as Starts);
   Object.assign(rig.results.capabilities, { starts });
@@ -97,6 +100,22 @@ describe('starts', () => {
     await rig.publish(messageOf('gated', { id: 'parked', republished: true }));
     await Gated.running(1);
     expect(await unended(starts, 'parked')).toEqual([2]);
+  });
+
+  it('are counted where it was put off for its rate limit, and looks like one that was never delivered', async () => {
+    const { rig, starts } = rigOf();
+    await rig.worker.start();
+    await rig.publish(messageOf('hourly', { id: 'first' }));
+    await Gated.running(1);
+    await rig.publish(messageOf('hourly', { id: 'late', republished: true }));
+    await rig.seen('task:postponed');
+    rig.runtime.advance(2 * 3_600_000);
+    await Gated.running(2);
+    expect(await starts.unended([{ id: 'late', attempt: 1 }])).toEqual([1]);
+    for (const { gate } of Gated.runs) gate.resolve(null);
+    await rig.seen('task:succeeded', 2);
+    await rig.worker.stop();
+    expect(await starts.unended([{ id: 'late', attempt: 1 }])).toEqual([0]);
   });
 
   it('wait for a database that is away', async () => {
