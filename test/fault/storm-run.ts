@@ -44,8 +44,8 @@ export interface Storm extends Executions {
 const CREW = 3;
 const CONCURRENCY = 10;
 const PREFETCH = 20;
-/** So that a link that is stalled for some seconds is found dead. */
-const HEARTBEAT_MS = 2_000;
+/** So that a link that is stalled for some seconds is found dead; in a cluster soon enough to consume at another node within the time. */
+const HEARTBEAT_MS = { alone: 5_000, cluster: 2_000 };
 /** What each worker has done before it is measured. */
 const WARM = 60;
 /** Each consumes again within so long of a disturbance's end. */
@@ -58,26 +58,31 @@ const DRAIN_MS = 120_000;
 export async function stormRun({ ground, workers, seed, disturbances, longestMs }: StormOptions): Promise<Storm> {
   const started = performance.now();
   const random = new Random(seed);
+  // First, so that the seed decides it, however many calls there come to be.
+  const plan = random
+    .shuffled(disturbances)
+    .map((name) => ({ name, lastsMs: 1_000 + random.below(longestMs - 1_000 + 1) }));
   const violations: string[] = [];
   const scene = await ground.scene();
   const broker = ground.nodes.map(({ link }) => link.url);
   const place = { ...scene.place, broker, results: ground.results.link.url };
+  const heartbeatMs = broker.length === 1 ? HEARTBEAT_MS.alone : HEARTBEAT_MS.cluster;
   const crew = new Crew(workers, {
     kind: 'assign',
     ...place,
     ledger: ground.ledger.url,
-    heartbeatMs: HEARTBEAT_MS,
+    heartbeatMs,
     concurrency: CONCURRENCY,
     prefetch: PREFETCH,
     plan: null,
   });
   const app = new Lovage({
     name: 'caller',
-    broker: { url: broker, heartbeat: HEARTBEAT_MS },
+    broker: { url: broker, heartbeat: heartbeatMs },
     results: { url: place.results, schema: place.schema },
     defaultQueue: place.queue,
   });
-  const load = new Load(app, random);
+  const load = new Load(app, new Random(seed));
   try {
     load.begin();
     await crew.muster(CREW);
@@ -95,8 +100,7 @@ export async function stormRun({ ground, workers, seed, disturbances, longestMs 
 
     const strikes: Strike[] = [];
     const windows: Window[] = [];
-    for (const name of random.shuffled(disturbances)) {
-      const lastsMs = 1_000 + random.below(longestMs - 1_000 + 1);
+    for (const { name, lastsMs } of plan) {
       const theatre: Theatre = { ground, crew, load, scene, drained, random, lastsMs };
       const from = Date.now();
       const mend = await DISTURBANCES[name](theatre);
