@@ -47,7 +47,7 @@ export function svgOf({ title, unit, panels }: Plot): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">`,
     `<rect width="${WIDTH}" height="${height}" fill="white"/>`,
-    text([WIDTH / 2, 16], `${title} (${unit})`, { anchor: 'middle' }),
+    text([WIDTH / 2, 16], `${title}, by ${unit}`, { anchor: 'middle' }),
     ...drawn,
     '</svg>\n',
   ].join('\n');
