@@ -4,6 +4,9 @@ import { TcpProxy } from '../../../../test/support/tcp-proxy.js';
 import { Receiver, Transports, declared, inspectorOf, message, publish } from '../../test/queue-support.js';
 import { RecordedEvents, TestSchema, until } from '../../test/support.js';
 
+// Leases are renewed and ended as they are.
+jest.setTimeout(30_000);
+
 const schema = new TestSchema();
 const transports = new Transports(schema);
 let transport: Transport;

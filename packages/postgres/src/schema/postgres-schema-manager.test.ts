@@ -115,8 +115,13 @@ describe('PostgresSchemaManager', () => {
     const folder = join(__dirname, '..', '..', 'migrations');
     const files = NAMES.flatMap((name) => ['-f', join(folder, `${name}.sql`)]);
     const setUp = ['-c', `CREATE SCHEMA ${schema.name}`, '-c', `SET search_path TO ${schema.name}`];
+    const url = new URL(schema.url);
+    // Not among the arguments, which every user of this machine may see.
+    const env = { ...process.env, PGPASSWORD: decodeURIComponent(url.password) };
+    url.password = '';
     const error = await new Promise<ExecFileException | null>((resolve) => {
-      execFile('psql', ['-v', 'ON_ERROR_STOP=1', '-1', ...setUp, ...files, schema.url], (failed) => resolve(failed));
+      const args = ['-v', 'ON_ERROR_STOP=1', '-1', ...setUp, ...files, url.href];
+      execFile('psql', args, { env }, (failed) => resolve(failed));
     });
     expect(error).toBeNull();
     expect(await manager().status()).toMatchObject({ applied: NAMES, pending: [] });
