@@ -159,6 +159,8 @@ describe(`workers that end while tasks of theirs are parked (seed ${SEED})`, () 
       LEDGER: results.url,
       LOVAGE_BROKER_CONSUMER_TIMEOUT: String(TIMEOUT_MS),
       LOVAGE_WORKER_CONCURRENCY: '8',
+      // It is not tasks that end workers here.
+      LOVAGE_WORKER_MAX_STARTS: '1000',
       LOVAGE_WORKER_SHUTDOWN_TIMEOUT: '0s',
     };
   }

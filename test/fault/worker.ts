@@ -48,7 +48,8 @@ async function start(assignment: Assignment): Promise<void> {
     broker: transport,
     results: { backend: new FaultyResults(backend, options), schema },
     defaultQueue: queue,
-    worker: { unknownTaskGrace: 300 },
+    // It is not tasks that end workers here: however often one dies with them, none is poison.
+    worker: { unknownTaskGrace: 300, maxStarts: 1_000 },
   });
   app.register(...TASKS);
   if (process.env['FAULT_LOG'] !== undefined) {

@@ -176,24 +176,26 @@ export class Database {
     if (this.#state === 'stopped') throw this.#stoppedError();
     let client: PoolClient | undefined;
     let broken = true;
-    // A lent connection that dies emits 'error' as well as failing its query; unheard, that would end the process.
-    const unheard = (): void => {};
+    // A lent connection that dies emits 'error' as well as failing its query; unheard, that would end the process. Between two queries it alone says why.
+    let death: Error | null = null;
+    const died = (error: Error): void => void (death ??= error);
     try {
       client = await this.#openPool().connect();
-      client.on('error', unheard);
+      client.on('error', died);
       this.#lent.add(client);
       const result = await work(client);
       broken = false;
       this.#opened();
       return result;
-    } catch (error) {
+    } catch (thrown) {
+      const error: unknown = isLovageError(thrown) ? thrown : (death ?? thrown);
       const failure = isLovageError(error) ? null : failureOf(error);
       broken = failure !== null && !HARMLESS.has(failure);
       if (failure === 'lost') this.#lost(error as Error);
       throw databaseError(error, this.url, this.#settings.target);
     } finally {
       if (client !== undefined) this.#lent.delete(client);
-      client?.off('error', unheard);
+      client?.off('error', died);
       client?.release(broken);
     }
   }
