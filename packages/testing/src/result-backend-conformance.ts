@@ -513,7 +513,7 @@ export function describeResultBackend(
         () => ({ backend, peer, expireLeases }),
         (title, test) => (reason === undefined ? promise(title, test) : it.skip(`${title} (${reason})`, test)),
       );
-      });
+    });
 
     describe('starts', () => {
       const { noStarts } = options;
