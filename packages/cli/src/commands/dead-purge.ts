@@ -9,6 +9,7 @@ import {
   openDeadQueues,
   selectionOf,
   selectionOptions,
+  tellMissing,
   visitLetters,
 } from '../dead/dead-queues.js';
 import type { ExitName } from '../exit-codes.js';
@@ -37,8 +38,7 @@ export const command = defineCommand({
         found.push(letter);
         return 'keep';
       });
-      const missing = [...(selection.ids ?? [])].filter((id) => !found.some((letter) => letter.id === id));
-      for (const id of missing) stderrOf(io).line(`${id}: is not in ${namesOf(dead)}`);
+      const isComplete = tellMissing(selection.ids ?? [], { found, dead, io });
       if (found.length === 0 && selection.ids === null) stderrOf(io).line(`no dead letter is in ${namesOf(dead)}`);
       const broker = settings.broker.urls.map(maskUrl).join(', ');
       const question = `Delete ${count(found.length)} from ${namesOf(dead)} at ${broker}? [y/N] `;
@@ -56,7 +56,7 @@ export const command = defineCommand({
       if (options.json) stdoutOf(io).line(JSON.stringify(purged.map(({ id, task, queue }) => ({ id, task, queue }))));
       else if (selection.ids === null) stdoutOf(io).line(`${count(purged.length)} deleted`);
       else for (const { id, task } of purged) stdoutOf(io).line(`${lineOf(id)}: ${lineOf(task)} deleted`);
-      return missing.length === 0 ? 'ok' : 'failure';
+      return isComplete ? 'ok' : 'failure';
     });
   },
 });

@@ -8,6 +8,7 @@ import {
   openDeadQueues,
   selectionOf,
   selectionOptions,
+  tellMissing,
   visitLetters,
 } from '../dead/dead-queues.js';
 import type { ExitName } from '../exit-codes.js';
@@ -45,9 +46,8 @@ export const command = defineCommand({
         stdoutOf(io).line(JSON.stringify(rows));
       }
       if (selection.ids === null && done.length === 0) stderrOf(io).line(`no dead letter is in ${namesOf(dead)}`);
-      const missing = [...(selection.ids ?? [])].filter((id) => !done.some((letter) => letter.id === id));
-      for (const id of missing) stderrOf(io).line(`${id}: is not in ${namesOf(dead)}`);
-      return missing.length === 0 && done.every(({ fate }) => fate.kind !== 'refused') ? 'ok' : 'failure';
+      const isComplete = tellMissing(selection.ids ?? [], { found: done, dead, io });
+      return isComplete && done.every(({ fate }) => fate.kind !== 'refused') ? 'ok' : 'failure';
     });
   },
 });

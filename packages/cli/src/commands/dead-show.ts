@@ -3,12 +3,12 @@ import type { Message, RecordState } from '@lovage/core';
 import { appOption, jsonOption, retryOption } from '../app-options.js';
 import { defineCommand } from '../command.js';
 import { lineOf, type DeadLetter } from '../dead/dead-letter.js';
-import { deadOptions, namesOf, openDeadQueues, visitLetters } from '../dead/dead-queues.js';
+import { deadOptions, openDeadQueues, tellMissing, visitLetters } from '../dead/dead-queues.js';
 import type { ExitName } from '../exit-codes.js';
 import { showValue } from '../show-value.js';
 import { alignColumns } from '../table.js';
 import { idsOf, idsPositional } from '../task-ids.js';
-import { stderrOf, stdoutOf, type Colors } from '../terminal.js';
+import { stdoutOf, type Colors } from '../terminal.js';
 import { retryOf, showConnectionRetries, withApp } from '../with-app.js';
 
 interface Shown extends DeadLetter {
@@ -46,9 +46,7 @@ export const command = defineCommand({
           if (index > 0) line();
           for (const text of describe(one, colors)) line(text);
         });
-      const missing = ids.filter((id) => !found.some(([letter]) => letter.id === id));
-      for (const id of missing) stderrOf(io).line(`${id}: is not in ${namesOf(dead)}`);
-      return missing.length === 0 ? 'ok' : 'failure';
+      return tellMissing(ids, { found: shown, dead, io }) ? 'ok' : 'failure';
     }),
 });
 

@@ -8,8 +8,10 @@ import {
   type QueueInspector,
 } from '@lovage/core';
 import type { Argv } from 'yargs';
+import type { CliIo } from '../cli-io.js';
 import { inspectorOf } from '../inspector-of.js';
 import { namesOption } from '../option-values.js';
+import { stderrOf } from '../terminal.js';
 import { retryOf } from '../with-app.js';
 import { deadLetterOf, type DeadLetter } from './dead-letter.js';
 
@@ -109,4 +111,14 @@ export async function visitLetters(
 /** `lovage.dead, slow.dead`; where there is none, that no worker has made one. */
 export function namesOf({ queues }: DeadQueues): string {
   return queues.length === 0 ? 'any queue: no worker has declared one yet' : queues.map(({ name }) => name).join(', ');
+}
+
+/** Tells which of these ids none of the letters has; true: each has one. */
+export function tellMissing(
+  ids: Iterable<string>,
+  { found, dead, io }: { readonly found: readonly DeadLetter[]; readonly dead: DeadQueues; readonly io: CliIo },
+): boolean {
+  const missing = [...ids].filter((id) => !found.some((letter) => letter.id === id));
+  for (const id of missing) stderrOf(io).line(`${id}: is not in ${namesOf(dead)}`);
+  return missing.length === 0;
 }
