@@ -70,11 +70,38 @@ it('is replaced as often as that happens, beside others that go on', async () =>
   expect(await worker.worker.stop()).toBe(0);
 });
 
-it('of a task that has no limit is let be', async () => {
-  const worker = await scene.start(1, [], SOON);
+it('is killed for a task that blocks it and is to be terminated, once its grace is over; the others run again', async () => {
+  const worker = await scene.start(1, [], { ...SOON, LOVAGE_REVOCATIONS_GRACE: '500ms' });
+  const held = await scene.send('hold', 40);
+  const old = await scene.begun('hold', 40);
+  const spinning = await scene.send('spin', 41, 600_000);
+  await scene.begun('spin', 41);
+  await spinning.revoke({ terminate: true, reason: 'wrong prices' });
+
+  expect(await scene.begun('hold', 40, 2)).not.toBe(old);
+  expect(isAlive(old)).toBe(false);
+  await scene.release(40);
+  await held.get({ timeout: '10s' });
+  // What came again of it was not run.
+  await eventually(() => expect(worker.events('task:revoked')).toHaveLength(1));
+  expect(await scene.pidsOf('spin', 41)).toEqual([old]);
+  await expect(spinning.get()).rejects.toThrow(/was revoked: wrong prices$/);
+  expect(worker.reports).toEqual([
+    `Process ${old} is blocked by task processes.spin[${spinning.id}] that is revoked and to be terminated (wrong prices): it is killed when its successor is ready`,
+    `Process ${old} is killed: what else it ran is delivered again`,
+  ]);
+  expect(worker.events('warning')).toEqual([]);
+  expect(await worker.worker.stop()).toBe(0);
+});
+
+it('of a task that has no limit is let be, also if it is revoked and not to be terminated', async () => {
+  const worker = await scene.start(1, [], { ...SOON, LOVAGE_REVOCATIONS_GRACE: '300ms' });
   const spinning = await scene.send('spin', 30, 3_000);
-  expect(await spinning.get({ timeout: '20s' })).toBeGreaterThan(0);
+  await scene.begun('spin', 30);
+  await spinning.revoke();
+  await eventually(() => expect(worker.events('loop:blocked')).toHaveLength(1), { timeoutMs: 20_000 });
   expect(worker.events('loop:blocked')[0]).toMatchObject({ process: 1, id: spinning.id });
+  expect(await spinning.state()).toBe('REVOKED');
   expect(worker.reports).toEqual([]);
   expect(await worker.worker.stop()).toBe(0);
 });

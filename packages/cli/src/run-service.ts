@@ -86,13 +86,13 @@ export interface ServiceRequest {
   /** Another process says what all of them are. */
   readonly silent?: boolean;
   /** As LoopWatch; absent: a task that blocks this process does not end it. */
-  readonly death?: LoopDeath | null;
+  readonly death?: (loaded: LoadedApp) => LoopDeath;
 }
 
 /** A command that runs until a signal, with its banner and its log on standard error. Where each line is JSON, so is the error that ends it. */
 export function runService(
   name: 'worker' | 'relay',
-  { flags, io, prepare, process, silent = false, death = null }: ServiceRequest,
+  { flags, io, prepare, process, silent = false, death }: ServiceRequest,
   run: (host: ServiceHost) => Promise<ExitName>,
 ): Promise<ExitName> {
   const log = serviceLogger(flags, io, process);
@@ -108,7 +108,8 @@ export function runService(
   const running = withPreparedApp(flags.app, { io, prepare: prepare ?? findDev }, async (app) => {
     const loaded = await app.load();
     const ends = [logEvents(app.events, logger), guardProcess(logger)];
-    if (name === 'worker') ends.push(watchLoop(loaded, { events: app.events, io, log: log.options, death }));
+    if (name === 'worker')
+      ends.push(watchLoop(loaded, { events: app.events, io, log: log.options, death: death?.(loaded) ?? null }));
     try {
       return await run({ app, loaded, logger, announce });
     } finally {

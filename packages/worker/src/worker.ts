@@ -8,6 +8,7 @@ import {
   type AppConnections,
   type Lovage,
   type LoadedApp,
+  type Revocation,
   type TaskRequest,
 } from '@lovage/core';
 import { processName, workerInfoOf } from './app-info.js';
@@ -15,8 +16,9 @@ import { Deadline } from './deadline.js';
 import { HoldWatch, holdLimitsOf } from './hold-watch.js';
 import { Intake, type IntakeOptions } from './intake.js';
 import { createLogger } from './logger.js';
-import { commitLastWords, limitOf } from './loop/last-words.js';
-import type { LoopDeath, RunningTask } from './loop/loop-watch.js';
+import { commitLastWords, endOf } from './loop/last-words.js';
+import type { BlockerEnd } from './loop/loop-block.js';
+import type { RunningTask } from './loop/loop-watch.js';
 import { LostMessages } from './lost-messages.js';
 import { parkingOf } from './parking.js';
 import { Pipeline } from './pipeline.js';
@@ -85,9 +87,9 @@ export class Worker {
     return this.#parts?.pipeline.running ?? 0;
   }
 
-  /** How much a task of this worker has left of its hard time limit, and, if nothing, its end. For LoopWatch. */
-  limitOf(task: RunningTask): ReturnType<LoopDeath['limitOf']> {
-    return limitOf(this.#parts?.pipeline.find(task));
+  /** How much a task of this worker has left of its hard time limit, and, if nothing, or this revocation is the task's, its end. For LoopWatch. */
+  endOf(task: RunningTask, revocation: Revocation | null): BlockerEnd {
+    return endOf(this.#parts?.pipeline.find(task), revocation);
   }
 
   /** How many tasks have ended without their code, which nothing could stop: it still runs, and holds what it holds. */

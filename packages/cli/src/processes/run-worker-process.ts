@@ -1,9 +1,11 @@
-import { Worker, type LoopDeath, type WorkerOptions } from '@lovage/worker';
+import type { LoadedApp } from '@lovage/core';
+import { Worker, threadSetupOf, type LoopDeath, type WorkerOptions } from '@lovage/worker';
 import { workerBannerOf, workerRows } from '../banner.js';
 import type { CliIo } from '../cli-io.js';
 import type { ExitName } from '../exit-codes.js';
 import { describeWait } from '../run-worker.js';
 import { runService } from '../run-service.js';
+import { appSourceOf } from '../thread-loader.js';
 import { workerOptionsOf, type WorkerFlags } from '../worker-flags.js';
 import { endWithParent } from './end-with-parent.js';
 import { listenToParent } from './parent.js';
@@ -31,10 +33,14 @@ export async function runWorkerProcess(io: CliIo): Promise<ExitName> {
   const flags = start.flags as unknown as WorkerFlags;
   const options = workerOptionsOf(flags, io.cwd);
   let worker: Worker | null = null;
-  const death: LoopDeath = {
+  const death = ({ settings }: LoadedApp): LoopDeath => ({
     lastWordsFd: LAST_WORDS_FD,
-    limitOf: (task) => worker?.limitOf(task) ?? { limitLeftMs: null, lastWords: null },
-  };
+    endOf: (task, revocation) => worker?.endOf(task, revocation) ?? { limitLeftMs: null, lastWords: null },
+    revocations:
+      settings.results === null
+        ? null
+        : { app: threadSetupOf(appSourceOf(flags.app, io.cwd), settings), graceMs: settings.revocations.graceMs },
+  });
   const request = { flags, io, process: start.process, silent: !start.first, death };
   return runService('worker', request, async ({ app, loaded, logger, announce }) => {
     const shutdownTimeoutMs = options.shutdownTimeout ?? loaded.settings.worker.shutdownTimeoutMs;

@@ -20,7 +20,7 @@ export interface WorkerProcessOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Told all that it says. */
   readonly onMessage: (message: unknown) => void;
-  /** A task of it blocks it beyond its hard time limit: called past the event loop of the process, which hears nothing. Absent: it does not say so. */
+  /** A task of it blocks it that has ended, or is to: called past the event loop of the process, which hears nothing. Absent: it does not say so. */
   readonly onLastWords?: (words: LastWords) => void;
   /** It has not heard for a while that it shall stop: a task that never awaits keeps it busy. Called again and again, until it has. */
   readonly onDeaf: (how: StopKind) => void;

@@ -160,11 +160,11 @@ export class WorkerSlot {
     return Promise.race([occupant.urgent, alone]);
   }
 
-  /** A task blocks it beyond its hard time limit. First another process commits that task's end, or its message would come again and block that one. */
+  /** A task blocks it that has ended, or is to. First another process commits that task's end, or its message would come again and block that one. */
   #condemn(occupant: Occupant, words: LastWords): void {
     if (this.#stopping || occupant.condemnedAt !== null) return;
-    const { task, id, timeLimitMs } = words;
-    const text = `is blocked by task ${task}[${id}] beyond its timeLimit of ${timeLimitMs / 1000} s: it is killed when its successor is ready`;
+    const { task, id, why } = words;
+    const text = `is blocked by task ${task}[${id}] ${why}: it is killed when its successor is ready`;
     this.#log('error', occupant, { text });
     this.#lastWords = [...this.#lastWords, words];
     occupant.condemnedAt = performance.now();

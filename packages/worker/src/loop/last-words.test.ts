@@ -24,15 +24,15 @@ async function wordsOf(rig: Rig): Promise<LastWords> {
   await rig.publish(messageOf('gated', { id: 'a', ...limited }));
   await Gated.running(1);
   const { context } = Gated.run(0);
-  expect(rig.worker.limitOf(context).lastWords).toBeNull();
+  expect(rig.worker.endOf(context, null).lastWords).toBeNull();
   rig.runtime.advance(LIMIT_MS + 1);
-  return JSON.parse(JSON.stringify(rig.worker.limitOf(context).lastWords)) as LastWords;
+  return JSON.parse(JSON.stringify(rig.worker.endOf(context, null).lastWords)) as LastWords;
 }
 
 it('end a task in place of the process that it blocks, before another one consumes', async () => {
   const blocked = await start();
   const lastWords = [await wordsOf(blocked)];
-  expect(lastWords[0]).toMatchObject({ task: 'gated', id: 'a', timeLimitMs: LIMIT_MS });
+  expect(lastWords[0]).toMatchObject({ task: 'gated', id: 'a', why: 'beyond its timeLimit of 60 s' });
   await start({ beside: blocked, worker: { shutdownTimeout: 0, lastWords } });
   expect(await recordOf(blocked, 'a')).toMatchObject({
     state: 'FAILURE',
@@ -59,10 +59,24 @@ it('are said of one that has ended without its code, as long as that goes on: it
   await rig.publish(messageOf('gated', { id: 'a', timeLimits: { softMs: null, hardMs: 20 } }));
   await rig.seen('task:failed');
   const { context, gate } = Gated.run(0);
-  expect(rig.worker.limitOf(context).lastWords).toMatchObject({ id: 'a', timeLimitMs: 20 });
+  expect(rig.worker.endOf(context, null).lastWords).toMatchObject({ id: 'a', why: 'beyond its timeLimit of 0.02 s' });
   gate.resolve('late');
   while (rig.worker.strays > 0) await new Promise(setImmediate);
-  expect(rig.worker.limitOf(context)).toEqual({ limitLeftMs: null, lastWords: null });
+  expect(rig.worker.endOf(context, null)).toEqual({ limitLeftMs: null, lastWords: null });
+});
+
+it('are said of one that is to be terminated, whatever its limit, and of no other', async () => {
+  const rig = await start();
+  await rig.publish(messageOf('gated', { id: 'a', ...limited }), messageOf('gated', { id: 'b' }));
+  await Gated.running(2);
+  const revocation = { id: 'a', terminate: true, reason: 'wrong prices' };
+  const [end, other] = Gated.runs.map(({ context }) => rig.worker.endOf(context, revocation));
+  expect(end?.lastWords).toMatchObject({
+    id: 'a',
+    why: 'that is revoked and to be terminated (wrong prices)',
+    completion: { record: { state: 'REVOKED', error: { message: 'wrong prices' } } },
+  });
+  expect(other).toEqual({ limitLeftMs: null, lastWords: null });
 });
 
 it('are not said of a task without a hard limit, of one that has ended, or where nothing is stored', async () => {
@@ -71,6 +85,6 @@ it('are not said of a task without a hard limit, of one that has ended, or where
   await Gated.running(2);
   rig.runtime.advance(LIMIT_MS + 1);
   const nothing = { limitLeftMs: null, lastWords: null };
-  for (const { context } of Gated.runs) expect(rig.worker.limitOf(context)).toEqual(nothing);
-  expect(rig.worker.limitOf({ id: 'c', attempt: 0 })).toEqual(nothing);
+  for (const { context } of Gated.runs) expect(rig.worker.endOf(context, null)).toEqual(nothing);
+  expect(rig.worker.endOf({ id: 'c', attempt: 0 }, null)).toEqual(nothing);
 });

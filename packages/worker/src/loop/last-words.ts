@@ -1,22 +1,38 @@
-import { isLovageError, timeLimitsFor, type CommitResult, type EventSink } from '@lovage/core';
+import {
+  isLovageError,
+  timeLimitsFor,
+  type CommitResult,
+  type EventSink,
+  type Outcome,
+  type Revocation,
+} from '@lovage/core';
 import type { Committer } from '../committer.js';
 import type { Execution } from '../execution.js';
 import { hardLimitOutcome } from '../time-limits.js';
-import type { LastWords, LoopBlocker } from './loop-block.js';
+import type { BlockerEnd, LastWords } from './loop-block.js';
 
-export const NO_LIMIT: Pick<LoopBlocker, 'limitLeftMs' | 'lastWords'> = { limitLeftMs: null, lastWords: null };
+export const NO_END: BlockerEnd = { limitLeftMs: null, lastWords: null };
 
-/** How much of its hard time limit an execution has left; where that is over, the record of its end. None where nothing is stored: its message would only come again. */
-export function limitOf(execution: Execution | undefined): Pick<LoopBlocker, 'limitLeftMs' | 'lastWords'> {
-  if (execution === undefined) return NO_LIMIT;
+/**
+ * How much of its hard time limit an execution has left; where that is over, or it is this revocation's, the record of its end. None where nothing is stored: its message
+ * would only come again.
+ */
+export function endOf(execution: Execution | undefined, revocation: Revocation | null): BlockerEnd {
+  if (execution === undefined) return NO_END;
   const { request, definition, runtimeMs } = execution;
   const hardMs = timeLimitsFor(request.timeLimits, definition?.timeLimits ?? null)?.hardMs ?? null;
-  if (hardMs === null || runtimeMs === null) return NO_LIMIT;
-  const limitLeftMs = hardMs - runtimeMs;
-  if (limitLeftMs > 0) return { limitLeftMs, lastWords: null };
-  const completion = execution.completionFor(hardLimitOutcome(hardMs));
-  if (completion === null) return NO_LIMIT;
-  return { limitLeftMs, lastWords: { task: request.task, id: request.id, timeLimitMs: hardMs, completion } };
+  const limitLeftMs = hardMs === null || runtimeMs === null ? null : hardMs - runtimeMs;
+  const words = (outcome: Outcome, why: string): BlockerEnd => {
+    const completion = execution.completionFor(outcome);
+    if (completion === null) return NO_END;
+    return { limitLeftMs, lastWords: { task: request.task, id: request.id, why, completion } };
+  };
+  if (revocation?.id === request.id) {
+    const { reason } = revocation;
+    return words({ kind: 'revoked', reason }, `that is revoked and to be terminated (${reason})`);
+  }
+  if (hardMs === null || limitLeftMs === null || limitLeftMs > 0) return { limitLeftMs, lastWords: null };
+  return words(hardLimitOutcome(hardMs), `beyond its timeLimit of ${hardMs / 1000} s`);
 }
 
 /** Commits what processes have left behind that are to be killed. Resolves when all of it is. */

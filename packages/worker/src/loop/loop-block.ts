@@ -1,10 +1,13 @@
 import type { Completion, LoopBlock } from '@lovage/core';
 
 /** What a paused main thread says of the code that it runs. */
-export interface LoopBlocker extends Omit<LoopBlock, 'blockedMs'> {
-  /** In how many milliseconds the hard time limit of the task is over, for which this process may be killed; null: there is none. */
+export interface LoopBlocker extends Omit<LoopBlock, 'blockedMs'>, BlockerEnd {}
+
+/** Whether a task that blocks its process is to end with it. */
+export interface BlockerEnd {
+  /** In how many milliseconds its hard time limit is over, for which the process may be killed; null: it has none. */
   readonly limitLeftMs: number | null;
-  /** Where it is over. */
+  /** Where that is over, or the task was revoked. */
   readonly lastWords: LastWords | null;
 }
 
@@ -12,8 +15,8 @@ export interface LoopBlocker extends Omit<LoopBlock, 'blockedMs'> {
 export interface LastWords {
   readonly task: string;
   readonly id: string;
-  /** The limit that is over. */
-  readonly timeLimitMs: number;
+  /** Why the task is not let be, to go on from "is blocked by task …": such as 'beyond its timeLimit of 30 s'. */
+  readonly why: string;
   /** How the task ends; to be committed by another process, as this one cannot. */
   readonly completion: Completion;
 }

@@ -3,8 +3,9 @@ import { Writable } from 'node:stream';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { LoopBlock } from '@lovage/core';
 import { blockFields, describeBlock, type LoopBlocker } from './loop-block.js';
-import type { LoopWatchData } from './loop-watch.js';
+import type { LoopWatchData, RevocationAccess } from './loop-watch.js';
 import { probeMainThread, type Probe } from './probe-main-thread.js';
+import { Terminations } from './terminations.js';
 
 /** What LoopWatch runs in a thread: sees that the main thread's event loop does not turn, finds out why, and says so. */
 
@@ -16,12 +17,14 @@ interface Current {
   readonly since: number;
   blocker: LoopBlocker | null;
   probe: Probe | null;
-  /** When the limit of the task is over; a time of performance.now. */
-  limitAt: number;
+  /** When it is to be asked who it is, and whether that is over; a time of performance.now. */
+  askAt: number;
   tellAt: number;
+  /** null: it is too early to look for them, or nobody can. */
+  terminations: Terminations | null;
 }
 
-const { shared, thresholdMs, lookEveryMs, log, lastWordsFd } = workerData as LoopWatchData;
+const { shared, thresholdMs, lookEveryMs, log, death } = workerData as LoopWatchData;
 const [TICKS, DEBUGGED] = [0, 1];
 /** That of the thread is the main thread's to write. */
 const STDERR = 2;
@@ -52,38 +55,62 @@ function look(): void {
       since: turnedAt,
       blocker: null,
       probe: null,
-      limitAt: now,
+      askAt: now,
       tellAt: turnedAt + TELL_AFTER * thresholdMs,
+      terminations: null,
     };
     lookAt(current, now);
   }
 }
 
 function lookAt(block: Current, now: number): void {
-  if (now >= block.limitAt && block.probe === null) ask(block);
+  if (now >= block.askAt && block.probe === null) ask(block);
+  const access = death?.revocations ?? null;
+  if (access !== null && block.blocker?.task != null && now - block.since >= access.graceMs)
+    block.terminations ??= findTerminations(block, access);
   if (now < block.tellAt) return;
   block.tellAt = block.since + 2 * (now - block.since);
-  void tell(blockOf(block, now));
+  const told = blockOf(block, now);
+  void warn(describeBlock(told, { lasts: true }), blockFields(told));
 }
 
 function ask(block: Current): void {
   const ticks = seen;
-  const probe = probeMainThread(() => Atomics.load(shared, TICKS) === ticks);
+  const revocation = block.terminations?.takeDue(block.blocker?.task?.id) ?? null;
+  const probe = probeMainThread({ revocation, isOf: () => Atomics.load(shared, TICKS) === ticks });
   block.probe = probe;
   void probe.found.then((blocker) => {
     block.probe = null;
     block.blocker = blocker ?? block.blocker;
-    const leftMs = blocker?.limitLeftMs ?? null;
-    // Asked once more when the limit is over, whoever it is then.
-    block.limitAt = leftMs === null || lastWordsFd === null ? Infinity : performance.now() + Math.max(leftMs, 0);
-    if (blocker === null || blocker.lastWords === null || lastWordsFd === null) return;
-    block.limitAt = Infinity;
-    write(lastWordsFd, Buffer.from(`${JSON.stringify(blocker.lastWords)}\n`));
+    block.askAt = Infinity;
+    if (blocker === null || death === null) return;
+    const { lastWords } = blocker;
+    if (lastWords === null) return void (block.askAt = endOf(block, blocker));
+    block.terminations?.stop();
+    write(death.lastWordsFd, Buffer.from(`${JSON.stringify(lastWords)}\n`));
+  });
+}
+
+/** When a task is over: it is asked once more then, whoever it is by that time. */
+function endOf({ terminations }: Current, { task, limitLeftMs }: LoopBlocker): number {
+  const limitAt = limitLeftMs === null ? Infinity : performance.now() + Math.max(limitLeftMs, 0);
+  return Math.min(limitAt, terminations?.dueAt(task?.id) ?? Infinity);
+}
+
+function findTerminations(block: Current, access: RevocationAccess): Terminations {
+  return new Terminations({
+    ...access,
+    onNews: () => (block.askAt = Math.min(block.askAt, performance.now())),
+    onProblem: (text) => {
+      const message = `whether the task that blocks this process is to be terminated cannot be seen: ${text}`;
+      void warn(message, { event: 'warning' });
+    },
   });
 }
 
 function endBlock(block: Current, now: number): void {
   block.probe?.cancel();
+  block.terminations?.stop();
   parentPort?.postMessage(blockOf(block, now));
 }
 
@@ -92,7 +119,7 @@ function blockOf({ since, blocker }: Current, now: number): LoopBlock {
 }
 
 /** Past the main thread, which cannot. */
-async function tell(block: LoopBlock): Promise<void> {
+async function warn(message: string, fields: object): Promise<void> {
   if (log === null) return;
   // Nearly always it is not needed.
   const { createLogger } = await import('../logger.js');
@@ -102,7 +129,7 @@ async function tell(block: LoopBlock): Promise<void> {
       done();
     },
   });
-  createLogger({ ...log, stream }).warn(describeBlock(block, { lasts: true }), blockFields(block));
+  createLogger({ ...log, stream }).warn(message, fields);
 }
 
 /** All of it, or as much as can be written in a second. */

@@ -1,10 +1,11 @@
 import { url } from 'node:inspector';
 import path from 'node:path';
 import { Worker as Thread } from 'node:worker_threads';
-import { TaskContext, type EventSink, type LoopBlock } from '@lovage/core';
+import { TaskContext, type EventSink, type LoopBlock, type Revocation } from '@lovage/core';
 import type { LoggerOptions } from '../logger.js';
-import type { LoopBlocker } from './loop-block.js';
-import { NO_LIMIT } from './last-words.js';
+import type { ThreadSetup } from '../pool/thread-protocol.js';
+import type { BlockerEnd, LoopBlocker } from './loop-block.js';
+import { NO_END } from './last-words.js';
 import { PROBE } from './probe-main-thread.js';
 
 export interface LoopWatchOptions {
@@ -13,15 +14,24 @@ export interface LoopWatchOptions {
   readonly thresholdMs: number;
   /** How a block is told while it lasts, on standard error, past the logger, which is blocked too; null: it is not. */
   readonly log: Omit<LoggerOptions, 'stream'> | null;
-  /** How a process dies for a task whose code blocks it beyond the task's hard time limit; null: it does not. */
+  /** How a process dies for a task whose code blocks it though the task has ended: its hard time limit is over, or it was to be terminated. null: it does not. */
   readonly death: LoopDeath | null;
 }
 
 export interface LoopDeath {
   /** A file descriptor, to which LastWords are written as a line of JSON. Whoever reads them ends this process. */
   readonly lastWordsFd: number;
-  /** How much of its hard time limit a task of this process has left, and, if none, its end. Called while this thread is paused. */
-  readonly limitOf: (task: RunningTask) => Pick<LoopBlocker, 'limitLeftMs' | 'lastWords'>;
+  /** How much of its hard time limit a task of this process has left, and, if none, or this revocation is the task's, its end. Called while this thread is paused. */
+  readonly endOf: (task: RunningTask, revocation: Revocation | null) => BlockerEnd;
+  /** How it is found out what is revoked meanwhile; null: nothing can be. */
+  readonly revocations: RevocationAccess | null;
+}
+
+export interface RevocationAccess {
+  /** The app, whose revocations are read. */
+  readonly app: ThreadSetup;
+  /** How long a task may go on that is to be terminated. Nobody looks for that in a block that is shorter. */
+  readonly graceMs: number;
 }
 
 export type RunningTask = Pick<TaskContext, 'id' | 'attempt'>;
@@ -33,7 +43,7 @@ export interface LoopWatchData {
   readonly thresholdMs: number;
   readonly lookEveryMs: number;
   readonly log: LoopWatchOptions['log'];
-  readonly lastWordsFd: number | null;
+  readonly death: Omit<LoopDeath, 'endOf'> | null;
 }
 
 /** How often the loop shows that it turns, and is looked at: each fifth of what is worth a warning, within these. Five times a second cost an idle worker half a percent of a core. */
@@ -56,14 +66,16 @@ export class LoopWatch {
   start(): void {
     const { thresholdMs, log, death, events } = this.#options;
     const lookEveryMs = Math.min(Math.max(thresholdMs / 5, LOOK_MS.least), LOOK_MS.most);
-    Reflect.set(globalThis, Symbol.for(PROBE), () => JSON.stringify(this.#blocker()));
+    Reflect.set(globalThis, Symbol.for(PROBE), (revocation: Revocation | null) =>
+      JSON.stringify(this.#blocker(revocation)),
+    );
     this.#ticking = setInterval(() => this.#tick(), lookEveryMs).unref();
     const data: LoopWatchData = {
       shared: this.#shared,
       thresholdMs,
       lookEveryMs,
       log,
-      lastWordsFd: death?.lastWordsFd ?? null,
+      death: death === null ? null : { lastWordsFd: death.lastWordsFd, revocations: death.revocations },
     };
     this.#thread = new Thread(path.join(__dirname, 'loop-watch-thread.js'), { workerData: data, execArgv: [] });
     this.#thread.unref();
@@ -86,12 +98,12 @@ export class LoopWatch {
   }
 
   /** Evaluated by the thread, on top of the stack of what blocks. */
-  #blocker(): LoopBlocker {
+  #blocker(revocation: Revocation | null): LoopBlocker {
     const context = TaskContext.find();
     return {
       task: context === undefined ? null : { id: context.id, name: context.task },
       frame: frameOf(new Error().stack ?? ''),
-      ...(context === undefined ? NO_LIMIT : (this.#options.death?.limitOf(context) ?? NO_LIMIT)),
+      ...(context === undefined ? NO_END : (this.#options.death?.endOf(context, revocation) ?? NO_END)),
     };
   }
 }

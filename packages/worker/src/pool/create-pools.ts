@@ -1,9 +1,10 @@
-import { LovageError, type EventSink, type LoadedApp, type Runtime, type Settings } from '@lovage/core';
+import { LovageError, type EventSink, type LoadedApp, type Runtime } from '@lovage/core';
 import type { AppSource, WorkerInfo } from '../worker-options.js';
 import { AsyncPool } from './async-pool.js';
+import { threadSetupOf } from './open-app.js';
 import type { Pool } from './pool.js';
 import { ThreadPool } from './thread-pool.js';
-import type { ThreadLine, ThreadSetup } from './thread-protocol.js';
+import type { ThreadLine } from './thread-protocol.js';
 
 export interface PoolsRequest {
   readonly loaded: LoadedApp;
@@ -25,20 +26,7 @@ export function createPools({ loaded, info, source, log, events, runtime }: Pool
     const text = `each thread loads the app for itself, and this worker cannot say from where: new Worker(app, { source: { app: __filename } })`;
     throw new LovageError('LOVAGE_USAGE', text);
   }
-  const setup = setupOf(source, settings);
+  const setup = threadSetupOf(source, settings);
   pools.push(new ThreadPool({ size: info.threads, setup, tasks: threaded, log, events, runtime }));
   return pools;
-}
-
-function setupOf({ app, loader }: AppSource, { broker, results }: Settings): ThreadSetup {
-  return {
-    app,
-    cwd: process.cwd(),
-    loader: loader ?? null,
-    services: {
-      ...(broker.urls.length > 0 && { broker: broker.urls }),
-      ...(results === null && { results: null }),
-      ...(results !== null && results.url !== '' && { results: results.url }),
-    },
-  };
 }

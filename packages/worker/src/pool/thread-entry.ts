@@ -3,16 +3,13 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from '
 import {
   encodeError,
   executeTask,
-  isLovageError,
-  loadApp,
-  nativeLoader,
   type LoadedApp,
   type Lovage,
-  type ModuleLoader,
   type TaskDefinition,
   type TaskLogger,
 } from '@lovage/core';
 import { guardProcess } from '../guard-process.js';
+import { openApp } from './open-app.js';
 import { ThreadHost } from './thread-host.js';
 import type { FromThread, ThreadLine, ThreadRun, ThreadSetup, ToThread } from './thread-protocol.js';
 
@@ -28,30 +25,13 @@ guardProcess(loggerOf(null));
 port.on('message', receive);
 void open(workerData as ThreadSetup);
 
-async function open({ app: spec, cwd, loader: loaderModule, services }: ThreadSetup): Promise<void> {
+async function open(setup: ThreadSetup): Promise<void> {
   try {
-    const loader = loaderModule === null ? nativeLoader : await loaderOf(loaderModule);
-    ({ app } = await loadApp(spec, { cwd, loader }));
-    app.useLoader(loader);
-    configure(app, services);
+    app = await openApp(setup);
     loaded = await app.load();
     tell({ kind: 'loaded', tasks: loaded.tasks.list().map(({ name }) => name) });
   } catch (error) {
     tell({ kind: 'failed', error: encodeError(error) });
-  }
-}
-
-async function loaderOf(module: string): Promise<ModuleLoader> {
-  const exports = (await nativeLoader(module)) as { readonly createLoader: () => ModuleLoader };
-  return exports.createLoader();
-}
-
-// An app that was used while it was imported has its configuration by then.
-function configure(found: Lovage, services: ThreadSetup['services']): void {
-  try {
-    found.configFromObject(services);
-  } catch (error) {
-    if (!isLovageError(error, 'LOVAGE_USAGE')) throw error;
   }
 }
 
