@@ -1,5 +1,6 @@
 import { isLovageError, type EventSink, type Outbox, type ResultBackend } from '@lovage/core';
 import type { Execution } from './execution.js';
+import { Outage } from './outage.js';
 
 export interface ParkingOptions {
   readonly outbox: Outbox;
@@ -28,10 +29,11 @@ export class Parking {
   /** Those whose messages no outbox, or no broker, takes. */
   readonly #refused = new WeakSet<Execution>();
   readonly #underWay = new Set<Promise<unknown>>();
-  #hasWarned = false;
+  readonly #outage: Outage;
 
   constructor(options: ParkingOptions) {
     this.#options = options;
+    this.#outage = new Outage('the messages of long tasks cannot be kept in the outbox', options.events);
   }
 
   /** Never rejects: what cannot be parked now keeps its deliveries. */
@@ -96,24 +98,12 @@ export class Parking {
   async #attempt<T>(work: () => Promise<T>, execution?: Execution): Promise<T | null> {
     try {
       const value = await work();
-      this.#hasWarned = false;
+      this.#outage.worked();
       return value;
     } catch (error) {
       if (execution !== undefined && isLovageError(error, 'LOVAGE_RESULT_NOT_STORABLE')) this.#refused.add(execution);
-      this.#warn(error);
+      this.#outage.failed(error);
       return null;
     }
-  }
-
-  // Once until it works again. A database that is away is announced by its driver.
-  #warn(error: unknown): void {
-    if (isLovageError(error, 'LOVAGE_RESULTS_UNAVAILABLE') || isLovageError(error, 'LOVAGE_STOPPED')) return;
-    if (this.#hasWarned) return;
-    this.#hasWarned = true;
-    const cause = error instanceof Error ? error : new Error(String(error));
-    this.#options.events.emit('warning', {
-      message: `the messages of long tasks cannot be kept in the outbox: ${cause.message}`,
-      error: cause,
-    });
   }
 }

@@ -1,4 +1,5 @@
-import { isLovageError, type EventSink, type Outbox, type Runtime } from '@lovage/core';
+import type { EventSink, Outbox, Runtime } from '@lovage/core';
+import { Outage } from '../outage.js';
 import type { Clock } from './clock.js';
 
 export interface ClockReaderOptions {
@@ -14,10 +15,12 @@ const EVERY_MS = 60_000;
 /** Keeps the clock set where no relay does: the transport itself delivers what is due (`isQueueTable`). */
 export class ClockReader {
   readonly #options: ClockReaderOptions;
+  readonly #outage: Outage;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(options: ClockReaderOptions) {
     this.#options = options;
+    this.#outage = new Outage("the database's clock cannot be read", options.events);
   }
 
   /** Resolves when the database has told its time, or could not. */
@@ -31,16 +34,15 @@ export class ClockReader {
   }
 
   async #read(): Promise<void> {
-    const { outbox, clock, events, runtime } = this.#options;
+    const { outbox, clock, runtime } = this.#options;
     const askedAt = runtime.now();
     const start = runtime.monotonic();
     try {
       const { now } = await outbox.claim(0);
+      this.#outage.worked();
       clock.observe({ askedAt, roundTripMs: runtime.monotonic() - start, now });
     } catch (error) {
-      // A database that is away is announced by its driver.
-      if (isLovageError(error, 'LOVAGE_RESULTS_UNAVAILABLE') || isLovageError(error, 'LOVAGE_STOPPED')) return;
-      events.emit('warning', { message: "the database's clock cannot be read", error: error as Error });
+      this.#outage.failed(error);
     }
   }
 }

@@ -3,13 +3,13 @@ import {
   Alarm,
   OUTBOX_LEASE_MS,
   backoffDelay,
-  isLovageError,
   type EventSink,
   type Outbox,
   type OutboxMessage,
   type Runtime,
 } from '@lovage/core';
 import { Deadline } from '../deadline.js';
+import { Outage } from '../outage.js';
 import type { Clock } from './clock.js';
 import type { Dispatcher } from './dispatcher.js';
 
@@ -35,6 +35,7 @@ const BACKOFF = { minMs: 100, maxMs: 5_000 } as const;
 const RETRY_FOR_MS = OUTBOX_LEASE_MS / 2;
 /** How long `stop` waits for what is under way. */
 const STOP_GRACE_MS = 1_000;
+const UNREAD = 'reading the outbox failed and is tried again each second; what is due waits';
 
 /**
  * Sends what is due in the outbox, and what was left behind there: claims rows (a lease), publishes them with confirms, removes them. Any number
@@ -46,6 +47,7 @@ export class OutboxRelay {
   readonly #options: OutboxRelayOptions;
   readonly #stopping = new AbortController();
   readonly #alarm: Alarm;
+  readonly #outage: Outage;
   readonly #lanes = new Set<Promise<void>>();
   #running: Promise<void> = Promise.resolve();
   /** No claim is made before it, by the monotonic clock. */
@@ -53,11 +55,11 @@ export class OutboxRelay {
   /** Times in a row that the broker took nothing. */
   #failures = 0;
   #isAway = false;
-  #hasWarned = false;
 
   constructor(options: OutboxRelayOptions) {
     this.#options = options;
     this.#alarm = new Alarm(options.runtime);
+    this.#outage = new Outage(UNREAD, options.events);
   }
 
   /** Resolves when a first claim has been answered, or has failed: the clock is set then, if it can be. Or when it is stopped. */
@@ -109,13 +111,13 @@ export class OutboxRelay {
     try {
       const { messages, nextDueMs, now } = await outbox.claim(limit);
       clock.observe({ askedAt, roundTripMs: runtime.monotonic() - claimedAt, now });
-      this.#hasWarned = false;
+      this.#outage.worked();
       if (messages.length > 0) this.#publish(messages, claimedAt);
       if (messages.length >= limit) return true;
       // Large rows fill a claim before it has all that are due.
       this.#sleep(MIN_GAP_MS, messages.length > 0 ? MIN_GAP_MS : (nextDueMs ?? IDLE_MS));
     } catch (error) {
-      this.#warn(error);
+      this.#outage.failed(error);
       this.#sleep(IDLE_MS, IDLE_MS);
     }
     return false;
@@ -161,17 +163,5 @@ export class OutboxRelay {
   /** Waits until one more batch may be published. */
   async #freeLane(): Promise<void> {
     while (this.#lanes.size >= (this.#failures > 0 ? 1 : LANES)) await Promise.race(this.#lanes);
-  }
-
-  // Once an outage. A database that is away is announced by its driver.
-  #warn(error: unknown): void {
-    if (isLovageError(error, 'LOVAGE_RESULTS_UNAVAILABLE') || isLovageError(error, 'LOVAGE_STOPPED')) return;
-    if (this.#hasWarned) return;
-    this.#hasWarned = true;
-    const cause = error instanceof Error ? error : new Error(String(error));
-    this.#options.events.emit('warning', {
-      message: `reading the outbox failed and is tried again each second; what is due waits: ${cause.message}`,
-      error: cause,
-    });
   }
 }

@@ -1,12 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import {
-  Alarm,
-  isLovageError,
-  type EventSink,
-  type Revocation,
-  type RevocationStore,
-  type Runtime,
-} from '@lovage/core';
+import { Alarm, type EventSink, type Revocation, type RevocationStore, type Runtime } from '@lovage/core';
+import { Outage } from '../outage.js';
 
 export interface RevocationsOptions {
   readonly store: RevocationStore;
@@ -27,6 +21,8 @@ const EVERY_MS = 1_000;
 const MIN_GAP_MS = 20;
 /** What is committed late bears the time at which it began; no statement takes as long. */
 const OVERLAP_MS = 60_000;
+const UNREAD =
+  'revocations cannot be read, which is tried again each second: what is revoked meanwhile runs, and counts for nothing';
 
 /**
  * The tasks that are revoked, as far as this worker knows: all that were within `keepMs`, read anew at once where the store tells of news, and each second. All
@@ -35,17 +31,18 @@ const OVERLAP_MS = 60_000;
 export class Revocations {
   readonly #options: RevocationsOptions;
   readonly #alarm: Alarm;
+  readonly #outage: Outage;
   readonly #stopping = new AbortController();
   /** Those held longest first. */
   readonly #held = new Map<string, Held>();
   #revoked: (news: readonly Revocation[]) => void = () => undefined;
   #running: Promise<void> = Promise.resolve();
   #readAt = -Infinity;
-  #hasWarned = false;
 
   constructor(options: RevocationsOptions) {
     this.#options = options;
     this.#alarm = new Alarm(options.runtime);
+    this.#outage = new Outage(UNREAD, options.events);
   }
 
   /**
@@ -89,10 +86,10 @@ export class Revocations {
     try {
       const found = await store.recent(Math.min(keepMs, askedAt - this.#readAt + OVERLAP_MS));
       this.#readAt = askedAt;
-      this.#hasWarned = false;
+      this.#outage.worked();
       this.#hold(found, askedAt);
     } catch (error) {
-      this.#warn(error);
+      this.#outage.failed(error);
     }
   }
 
@@ -110,17 +107,5 @@ export class Revocations {
       this.#held.set(revocation.id, { ...revocation, until: now + this.#options.keepMs });
     }
     if (news.length > 0) this.#revoked(news);
-  }
-
-  // Once an outage. A database that is away is announced by its driver.
-  #warn(error: unknown): void {
-    if (isLovageError(error, 'LOVAGE_RESULTS_UNAVAILABLE') || isLovageError(error, 'LOVAGE_STOPPED')) return;
-    if (this.#hasWarned) return;
-    this.#hasWarned = true;
-    const cause = error instanceof Error ? error : new Error(String(error));
-    this.#options.events.emit('warning', {
-      message: `revocations cannot be read, which is tried again each second: what is revoked meanwhile runs, and counts for nothing: ${cause.message}`,
-      error: cause,
-    });
   }
 }
