@@ -33,6 +33,11 @@ it('is killed for a task that blocks it beyond its hard limit; that task has end
   const record = await spinning.snapshot();
   expect(record).toMatchObject({ state: 'FAILURE', error: { code: 'LOVAGE_TIME_LIMIT' } });
 
+  // The log of the one that committed it shows it like any other.
+  await eventually(() =>
+    expect(worker.events('task:failed')).toMatchObject([{ id: spinning.id, error: { code: 'LOVAGE_TIME_LIMIT' } }]),
+  );
+
   const successor = await scene.begun('hold', 1, 2);
   expect(successor).not.toBe(old);
   expect(isAlive(old)).toBe(false);

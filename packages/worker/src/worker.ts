@@ -207,9 +207,10 @@ export class Worker {
       logOf: (request) => this.#logOf(request),
     });
     const { committer, deadLetters } = pipeline;
+    const rules = messageRules(settings);
     const lost = new LostMessages({
       tasks,
-      rules: messageRules(settings),
+      rules,
       committer,
       deadLetters,
       events,
@@ -232,7 +233,7 @@ export class Worker {
       revocations?.start((news) => applyRevocations(news, { pipeline, graceMs })),
     ]);
     const { lastWords = [] } = this.#options;
-    if (committer !== null) await commitLastWords(lastWords, { committer, events });
+    if (committer !== null) await commitLastWords(lastWords, { committer, events, rules });
     const open = (intake: Intake, options: IntakeOptions) => {
       this.#assertNotStopping();
       intakes.push(intake);

@@ -33,7 +33,14 @@ it('end a task in place of the process that it blocks, before another one consum
   const blocked = await start();
   const lastWords = [await wordsOf(blocked)];
   expect(lastWords[0]).toMatchObject({ task: 'gated', id: 'a', why: 'beyond its timeLimit of 60 s' });
-  await start({ beside: blocked, worker: { shutdownTimeout: 0, lastWords } });
+  const successor = await start({ beside: blocked, worker: { shutdownTimeout: 0, lastWords } });
+  expect(successor.of('task:failed')).toMatchObject([
+    {
+      request: { task: 'gated', id: 'a' },
+      error: { code: 'LOVAGE_TIME_LIMIT' },
+      runtimeMs: expect.any(Number) as number,
+    },
+  ]);
   expect(await recordOf(blocked, 'a')).toMatchObject({
     state: 'FAILURE',
     error: { code: 'LOVAGE_TIME_LIMIT', message: 'the task had not ended after 60 s, its timeLimit' },
@@ -50,7 +57,8 @@ it('change nothing where the task has ended itself', async () => {
   const lastWords = [await wordsOf(blocked)];
   Gated.run(0).gate.resolve('just in time');
   await blocked.seen('task:succeeded');
-  await start({ beside: blocked, worker: { shutdownTimeout: 0, lastWords } });
+  const successor = await start({ beside: blocked, worker: { shutdownTimeout: 0, lastWords } });
+  expect(successor.of('task:failed')).toEqual([]);
   expect(await recordOf(blocked, 'a')).toMatchObject({ state: 'SUCCESS', result: 'just in time' });
 });
 

@@ -1,11 +1,16 @@
+import { deserialize, serialize } from 'node:v8';
 import {
   isLovageError,
   timeLimitsFor,
   type CommitResult,
   type EventSink,
+  type Message,
+  type MessageRules,
   type Outcome,
   type Revocation,
 } from '@lovage/core';
+import { readTask } from '../admission.js';
+import { announce } from '../announce.js';
 import type { Committer } from '../committer.js';
 import type { Execution } from '../execution.js';
 import { hardLimitOutcome } from '../time-limits.js';
@@ -25,7 +30,9 @@ export function endOf(execution: Execution | undefined, revocation: Revocation |
   const words = (outcome: Outcome, why: string): BlockerEnd => {
     const completion = execution.completionFor(outcome);
     if (completion === null) return NO_END;
-    return { limitLeftMs, lastWords: { task: request.task, id: request.id, why, completion } };
+    const { task, id } = request;
+    const message = serialize(execution.custody.message).toString('base64');
+    return { limitLeftMs, lastWords: { task, id, why, message, completion } };
   };
   if (revocation?.id === request.id) {
     const { reason } = revocation;
@@ -35,17 +42,30 @@ export function endOf(execution: Execution | undefined, revocation: Revocation |
   return words(hardLimitOutcome(hardMs), `beyond its timeLimit of ${hardMs / 1000} s`);
 }
 
-/** Commits what processes have left behind that are to be killed. Resolves when all of it is. */
+export interface CommitWordsOptions {
+  readonly committer: Committer;
+  readonly events: EventSink;
+  /** Of the app, whose messages they are. */
+  readonly rules: MessageRules;
+}
+
+/** Commits what processes have left behind that are to be killed, and announces it as their own ends. Resolves when all of it is. */
 export async function commitLastWords(
   words: readonly LastWords[],
-  { committer, events }: { readonly committer: Committer; readonly events: EventSink },
+  { committer, events, rules }: CommitWordsOptions,
 ): Promise<void> {
-  const commit = ({ completion, task, id }: LastWords): Promise<void> =>
+  const commit = ({ completion, task, id, message }: LastWords): Promise<void> =>
     new Promise((resolve) => {
       const settled = (result: CommitResult): void => {
         if (isLovageError(result))
           events.emit('warning', { message: `the end of task ${task}[${id}] could not be stored`, error: result });
+        // Of a revoked one whoever meets what comes again of it tells.
+        else if (result === 'applied' && completion.record.state !== 'REVOKED') announceWords();
         resolve();
+      };
+      const announceWords = (): void => {
+        const request = readTask(deserialize(Buffer.from(message, 'base64')) as Message, rules);
+        if (typeof request !== 'string') announce(events, request, completion);
       };
       committer.push({ completion, settled });
     });

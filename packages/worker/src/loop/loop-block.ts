@@ -17,6 +17,8 @@ export interface LastWords {
   readonly id: string;
   /** Why the task is not let be, to go on from "is blocked by task …": such as 'beyond its timeLimit of 30 s'. */
   readonly why: string;
+  /** Its message as it came, by `v8.serialize`, in base64: a body is bytes. */
+  readonly message: string;
   /** How the task ends; to be committed by another process, as this one cannot. */
   readonly completion: Completion;
 }
