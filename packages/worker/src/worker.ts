@@ -87,6 +87,11 @@ export class Worker {
     return this.#parts?.pipeline.running ?? 0;
   }
 
+  /** The tasks that run now, and have not ended without their code. */
+  get runningTasks(): readonly Pick<TaskRequest, 'id' | 'task'>[] {
+    return this.#parts?.pipeline.in('running').map(({ request }) => request) ?? [];
+  }
+
   /** How much a task of this worker has left of its hard time limit, and, if nothing, or this revocation is the task's, its end. For LoopWatch. */
   endOf(task: RunningTask, revocation: Revocation | null): BlockerEnd {
     return endOf(this.#parts?.pipeline.find(task), revocation);

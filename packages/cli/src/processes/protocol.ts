@@ -47,6 +47,11 @@ export interface WorkerStart {
 export type FromWorker =
   | LifeMessage
   /** Sent each second: one that does not come tells of a blocked event loop. */
-  | { readonly kind: 'beat'; readonly consuming: boolean }
+  | {
+      readonly kind: 'beat';
+      readonly consuming: boolean;
+      /** The names of those that it runs, for people; null: none. */
+      readonly tasks: string | null;
+    }
   /** It has had enough, and is to be replaced. */
   | { readonly kind: 'full'; readonly reason: string };

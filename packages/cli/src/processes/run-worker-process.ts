@@ -11,6 +11,7 @@ import { endWithParent } from './end-with-parent.js';
 import { listenToParent } from './parent.js';
 import { processPlanOf } from './process-options.js';
 import type { FromWorker, ToWorker, WorkerStart } from './protocol.js';
+import { namesOfRunning, reportExit } from './running-tasks.js';
 import { NO_END, runUntilTold } from './run-until-told.js';
 import { LAST_WORDS_FD } from './worker-process.js';
 import { watchLimits } from './watch-limits.js';
@@ -50,9 +51,12 @@ export async function runWorkerProcess(io: CliIo): Promise<ExitName> {
     const banner = { ...workerBannerOf(loaded, workerOptions), pid: process.ppid, processes: start.processes };
     announce(banner, workerRows);
     const running = (worker = new Worker(app, workerOptions));
+    reportExit(running, { logger, isAsked: () => parent.stopped });
     const limits = processPlanOf(flags)?.limits ?? null;
     const ends = [
-      repeatEvery(BEAT_EVERY_MS, () => parent.tell({ kind: 'beat', consuming: running.consuming })),
+      repeatEvery(BEAT_EVERY_MS, () => {
+        parent.tell({ kind: 'beat', consuming: running.consuming, tasks: namesOfRunning(running) });
+      }),
       limits === null ? null : watchLimits(app.events, limits, (reason) => parent.tell({ kind: 'full', reason })),
     ];
     try {

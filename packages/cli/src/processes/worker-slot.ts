@@ -32,8 +32,8 @@ interface Occupant {
   /** Resolves when it is to be replaced at once. */
   readonly urgent: Promise<null>;
   replaceNow(): void;
-  /** When it last said whether it consumes; a time of performance.now. */
-  beat: { readonly at: number; readonly consuming: boolean };
+  /** What it last said of itself, and when; a time of performance.now. */
+  beat: { readonly at: number; readonly consuming: boolean; readonly tasks: string | null };
   /** It was told to end. */
   leaving: boolean;
   /** It is to be killed, unless it turns out to live; since when, a time of performance.now. null: it is not. */
@@ -111,9 +111,9 @@ export class WorkerSlot {
       lastWords,
       onLastWords: (words) => this.#condemn(occupant, words),
       onMessage: (message) => {
-        if (message.kind === 'beat') occupant.beat = { at: performance.now(), consuming: message.consuming };
+        if (message.kind === 'beat') occupant.beat = { ...message, at: performance.now() };
         if (message.kind === 'ready') {
-          occupant.beat = { at: performance.now(), consuming: true };
+          occupant.beat = { at: performance.now(), consuming: true, tasks: null };
           becomeReady();
           this.#lastWords = this.#lastWords.filter((words) => !lastWords.includes(words));
           this.#endBefore(occupant);
@@ -132,7 +132,7 @@ export class WorkerSlot {
       full: new Promise((resolve) => (becomeFull = resolve)),
       urgent: new Promise((resolve) => (becomeUrgent = () => resolve(null))),
       replaceNow: () => becomeUrgent(),
-      beat: { at: 0, consuming: false },
+      beat: { at: 0, consuming: false, tasks: null },
       leaving: false,
       condemnedAt: null,
     };
@@ -202,7 +202,10 @@ export class WorkerSlot {
 
   #report(occupant: Occupant, end: WorkerEnd, consequence: string): void {
     const { code, signal } = end;
-    this.#log('error', occupant, { text: `${describeEnd(end)}; ${consequence}`, code, signal });
+    const { tasks } = occupant.beat;
+    // One that exits says itself what it ran.
+    const ran = signal === null || tasks === null ? '' : `, and ran ${tasks} when last heard of`;
+    this.#log('error', occupant, { text: `${describeEnd(end)}${ran}; ${consequence}`, code, signal });
   }
 
   #log(
