@@ -30,7 +30,7 @@ async function read(setup: ThreadSetup): Promise<void> {
   });
 }
 
-const tellProblem = (message: string): void => tellProblem(message);
+const tellProblem = (message: string): void => tell({ kind: 'problem', message });
 guardProcess({ error: tellProblem });
 read(workerData as ThreadSetup).catch((error: unknown) =>
   tellProblem(error instanceof Error ? error.message : String(error)),

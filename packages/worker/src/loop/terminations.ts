@@ -4,6 +4,9 @@ import type { Revocation } from '@lovage/core';
 import type { RevocationAccess } from './loop-watch.js';
 import type { FromRevocationThread } from './revocation-thread.js';
 
+/** What was built, wherever this stands: a thread runs no TypeScript. */
+const ENTRY = path.join(__dirname, '..', '..', 'dist', 'loop', 'revocation-thread.js');
+
 export interface TerminationsOptions extends RevocationAccess {
   readonly onNews: () => void;
   /** They cannot be read now. */
@@ -25,7 +28,7 @@ export class Terminations {
   readonly #thread: Thread;
 
   constructor({ app, graceMs, onNews, onProblem }: TerminationsOptions) {
-    this.#thread = new Thread(path.join(__dirname, 'revocation-thread.js'), { workerData: app });
+    this.#thread = new Thread(ENTRY, { workerData: app });
     this.#thread.on('message', (message: FromRevocationThread) => {
       if (message.kind === 'problem') return onProblem(message.message);
       const dueAt = performance.now() + graceMs;
