@@ -155,6 +155,25 @@ test('a message that the broker closes the channel for is found, and takes no ne
   expect(new Set(received.map(({ properties }) => properties.correlationId as string)).size).toBe(5);
 });
 
+test('after a refusal the next channel is used, and nothing that was on its way is lost', async () => {
+  const { transport } = await connected();
+  const full = `full-${queue}`;
+  await eyes.channel.assertQueue(full, { arguments: { 'x-max-length': 1, 'x-overflow': 'reject-publish' } });
+  const opened = Buffer.from([0, 20, 0, 10]); // class channel, method open
+  let channels = 0;
+  proxy.rewriteRequests((chunk) => {
+    if (chunk.includes(opened)) channels += 1;
+    return chunk;
+  });
+  await eventually(async () => {
+    const outcomes = await transport.publish([message(full), message(full), message(full), ...messages(20)]);
+    expect(outcomes.slice(3)).toEqual(new Array(20).fill(null));
+    expect(outcomes[2]?.code).toBe('LOVAGE_PUBLISH');
+    expect(channels).toBe(1);
+  });
+  expect(await transport.publish(messages(1))).toEqual([null]);
+});
+
 test('a message that cannot be encoded, or would be sent elsewhere, fails alone', async () => {
   const { transport } = await connected();
   const outcomes = await transport.publish([

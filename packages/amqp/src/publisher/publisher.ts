@@ -1,5 +1,6 @@
 import { LovageError } from '@lovage/core';
 import type { Message, Runtime } from '@lovage/core';
+import type { ChannelModel } from 'amqplib';
 import type { ChannelError } from '../channel/watch-channel.js';
 import { watchChannel } from '../channel/watch-channel.js';
 import { keepChannel } from '../channel/keep-channel.js';
@@ -11,6 +12,8 @@ import { ConfirmLane } from './confirm-lane.js';
 import { PublishBatch } from './publish-batch.js';
 import type { PublishOutcome, Sending } from './publish-batch.js';
 
+/** The youngest channel that is given up for a refusal: where a queue is full for long, one a second. */
+const GIVE_UP_AFTER_MS = 1_000;
 /** How many messages a batch sends before the next one has its turn: a lone `delay` never waits behind a whole `delayMany`. */
 const TURN = 32;
 
@@ -29,6 +32,8 @@ export interface PublisherOptions {
  *
  * A message passes: batch (waits for its turn) → lane (unconfirmed, at most `window`) → settled. When the lane's channel closes, the outcome of what was
  * unconfirmed is unknown: it is sent again on the next one, marked `republished`, before anything new.
+ * A channel on which the broker refuses a message is given up for another one: RabbitMQ asks the leader that a channel met first for each quorum queue, and where that was one that had
+ * just died it refuses all that this channel sends to the queue, long after there is another leader.
  * Memory is bounded by what callers hold themselves: a batch is its caller's array, and nothing is copied before its turn.
  */
 export class Publisher {
@@ -85,20 +90,34 @@ export class Publisher {
   }
 
   async #session({ model }: OpenConnection): Promise<void> {
+    while (await this.#useChannel(model));
+  }
+
+  /** Resolves when its channel is gone: true, if by our wish. */
+  async #useChannel(model: ChannelModel): Promise<boolean> {
     const channel = await model.createConfirmChannel().catch(() => null);
-    if (channel === null) return; // the connection went meanwhile
-    await new Promise<void>((closed) => {
+    if (channel === null) return false; // the connection went meanwhile
+    const { runtime } = this.#options;
+    const openedAt = runtime.monotonic();
+    let isGivenUp = false;
+    return await new Promise<boolean>((closed) => {
       const lane = new ConfirmLane(channel, {
-        id: this.#options.runtime.uuid().slice(-12),
+        id: runtime.uuid().slice(-12),
         listener: {
-          onSettled: (sending, confirmed) => this.#settle(sending, confirmed),
+          onSettled: (sending, confirmed) => {
+            this.#settle(sending, confirmed);
+            if (confirmed || isGivenUp || runtime.monotonic() - openedAt < GIVE_UP_AFTER_MS) return;
+            isGivenUp = true;
+            this.#lane = null;
+            channel.close().catch(() => undefined);
+          },
           onRoom: () => this.#pump(),
         },
       });
       watchChannel(channel, (error) => {
         this.#lane = null;
         this.#afterLane(lane, error);
-        closed();
+        closed(isGivenUp);
       });
       this.#lane = lane;
       this.#pump();
