@@ -21,6 +21,8 @@ import { type Block, type Step, blocksOf, expectShown, stepsOf } from './page-bl
 const REPOSITORY = path.join(__dirname, '..', '..');
 const HOW_TO = path.join(REPOSITORY, 'docs', 'how-to');
 const QUICKSTART = path.join(REPOSITORY, 'examples', 'quickstart');
+/** Beside a worker that is started when those before it have been stopped. */
+const IN_PLACE = '# in place of the first, which Ctrl-C stops';
 /** For a command to end, or a worker to become ready. */
 const LIMIT_MS = 30_000;
 
@@ -32,7 +34,7 @@ export interface PageProject {
   /** Its folder, one of its own below the one that was given. */
   readonly folder: string;
   /**
-   * Does what the page says, from top to bottom, as a reader would in a terminal: each line of a `sh` block must end well, or become ready if it starts a worker or a relay;
+   * Does what the page says, from top to bottom, as a reader would in a terminal: each line of a `sh` block must end well, or become ready if it starts a worker or a relay (IN_PLACE: in place of another);
    * each command of a `console` block must print what stands below it (see expectShown); each statement of a `sql` block must succeed, and a query find something.
    */
   follow(): Promise<void>;
@@ -142,6 +144,7 @@ export async function openPage(page: string, folder: string): Promise<PageProjec
   }
 
   async function serve(command: string): Promise<void> {
+    if (command.endsWith(IN_PLACE)) await Promise.all([...running].map(stopped));
     const { child, output } = start(command);
     const ready = new Promise<void>((resolve, reject) => {
       child.stdout?.on('data', () => / ready$/m.test(output()) && resolve());

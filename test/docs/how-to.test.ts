@@ -13,6 +13,7 @@ const PAGES = [
   'revoke-tasks',
   'relay',
   'poison-tasks',
+  'dead-letters',
   'lost-connections',
   'deploy-on-kubernetes',
   'rate-limit',
