@@ -120,10 +120,11 @@ export class PostgresResultBackend implements ResultBackend {
   async commit(completions: readonly Completion[]): Promise<readonly CommitResult[]> {
     const results = await this.#committer.commit(completions);
     // A superseded copy is announced too: the one that applied may have died before it could tell.
-    const ended = completions.filter(
-      ({ record }, index) => isFinalState(record.state) && !isLovageError(results[index]),
-    );
-    this.#announce(ended.map(({ record: { id }, replyTo }) => ({ id, replyTo })));
+    completions.forEach(({ record, replyTo }, index) => {
+      if (replyTo !== null && isFinalState(record.state) && !isLovageError(results[index]))
+        this.#announcer.add(replyTo, record.id);
+    });
+    void this.#announcer.flush();
     return results;
   }
 

@@ -1,9 +1,9 @@
 import { completion, recordWrite } from '../../test/support.js';
-import { recordBatches } from './record-batches.js';
+import { entryOf, recordBatches } from './record-batches.js';
 
 function batchesOf(ids: readonly string[], resultJson = '1'): readonly (readonly string[])[] {
-  const writes = ids.map((id) => completion(recordWrite({ id, resultJson })));
-  return recordBatches(writes).map((batch) => batch.map(({ record }) => record.id));
+  const entries = ids.map((id, index) => entryOf(completion(recordWrite({ id, resultJson })), index));
+  return recordBatches(entries).map((batch) => batch.map(({ completion: { record } }) => record.id));
 }
 
 describe('recordBatches', () => {
@@ -13,8 +13,8 @@ describe('recordBatches', () => {
 
   it('holds no id twice in a statement, and keeps the order of the writes of one id', () => {
     expect(batchesOf(['b', 'a', 'b', 'c', 'b', 'a'])).toEqual([['a', 'b', 'c'], ['a', 'b'], ['b']]);
-    const writes = [3, 1, 2].map((attempt) => completion(recordWrite({ id: 'x', attempt })));
-    expect(recordBatches(writes).map(([write]) => write?.record.attempt)).toEqual([3, 1, 2]);
+    const entries = [3, 1, 2].map((attempt, index) => entryOf(completion(recordWrite({ id: 'x', attempt })), index));
+    expect(recordBatches(entries).map(([entry]) => entry?.completion.record.attempt)).toEqual([3, 1, 2]);
   });
 
   it('puts at most 500 rows into a statement', () => {

@@ -1,58 +1,61 @@
-import type { Message, OutboxMessage, RecordWrite } from '@lovage/core';
+import type { Completion, Message, RecordWrite } from '@lovage/core';
 import { chunksOf } from '../database/chunks.js';
 
-/** What is written as one, of which there may be many in a statement. */
-export interface Write {
-  readonly record: RecordWrite;
-  readonly followUps: readonly OutboxMessage[];
+/** One completion of a call. */
+export interface Entry {
+  readonly completion: Completion;
+  /** Its place in the call. */
+  readonly index: number;
+  /** The bytes of all of it that may be large. */
+  readonly size: number;
+}
+
+export function entryOf(completion: Completion, index: number): Entry {
+  return { completion, index, size: sizeOf(completion) };
 }
 
 /**
  * The statements that one call needs, to be run in order: each sorted by id (two that overlap then lock alike and cannot deadlock),
  * no id twice, at most 500 rows and 8 MB. A larger row travels alone.
  */
-export function recordBatches<W extends Write>(writes: readonly W[]): readonly (readonly W[])[] {
-  return rounds(writes).flatMap((round) =>
-    chunksOf(
-      [...round].sort((a, b) => compare(a.record.id, b.record.id)),
-      sizeOf,
-    ),
-  );
+export function recordBatches(entries: readonly Entry[]): readonly (readonly Entry[])[] {
+  return rounds(entries).flatMap((round) => chunksOf(round.sort(byId), ({ size }) => size));
 }
 
 /** The first write of every id, then the second of those that have one, and so on. */
-function rounds<W extends Write>(writes: readonly W[]): readonly (readonly W[])[] {
+function rounds(entries: readonly Entry[]): readonly Entry[][] {
   const seen = new Map<string, number>();
-  const result: W[][] = [];
-  for (const write of writes) {
-    const round = seen.get(write.record.id) ?? 0;
-    seen.set(write.record.id, round + 1);
-    (result[round] ??= []).push(write);
+  const result: Entry[][] = [];
+  for (const entry of entries) {
+    const { id } = entry.completion.record;
+    const round = seen.get(id) ?? 0;
+    seen.set(id, round + 1);
+    (result[round] ??= []).push(entry);
   }
   return result;
 }
 
-/** The bytes of all that may be large. */
-export function sizeOf({ record, followUps }: Write): number {
+function sizeOf({ record, followUps }: Completion): number {
   let size = recordSize(record);
   for (const { message } of followUps) size += messageSize(message);
   return size;
 }
 
 export function recordSize({ argsJson, kwargsJson, resultJson, progressJson, error }: RecordWrite): number {
-  let size = 0;
-  for (const json of [argsJson, kwargsJson, resultJson, progressJson])
-    if (json !== null) size += Buffer.byteLength(json);
-  for (let cause = error ?? undefined; cause !== undefined; cause = cause.cause) {
-    size += Buffer.byteLength(cause.message) + Buffer.byteLength(cause.stack ?? '');
-  }
+  let size = bytesOf(argsJson) + bytesOf(kwargsJson) + bytesOf(resultJson) + bytesOf(progressJson);
+  for (let cause = error ?? undefined; cause !== undefined; cause = cause.cause)
+    size += bytesOf(cause.message) + bytesOf(cause.stack);
   return size;
 }
 
 export function messageSize({ body, headers }: Message): number {
-  return body.byteLength + Buffer.byteLength(JSON.stringify(headers));
+  return body.byteLength + bytesOf(JSON.stringify(headers));
 }
 
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+function bytesOf(text: string | null): number {
+  return text === null ? 0 : Buffer.byteLength(text);
+}
+
+function byId({ completion: { record: a } }: Entry, { completion: { record: b } }: Entry): number {
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }

@@ -4,7 +4,7 @@ import { type Completion, type RecordWrite, type ResultBackend, isLovageError } 
 import { Client } from 'pg';
 import { outboxCall, outboxMessage, outboxOf, uniqueClaim } from '../../test/outbox-support.js';
 import { TestSchema, completion, recordWrite } from '../../test/support.js';
-import { recordBatches } from './record-batches.js';
+import { entryOf, recordBatches } from './record-batches.js';
 
 describe('commits to PostgreSQL', () => {
   const schema = new TestSchema();
@@ -30,7 +30,7 @@ describe('commits to PostgreSQL', () => {
     'an id with a NUL': [{ id: 'a\0b' }, /its id holds a NUL/],
     'an id with a lone surrogate': [{ id: 'a\ud800b' }, /lone surrogate/],
     'an attempt out of range (22003)': [{ attempt: 2 ** 31 }, /22003/],
-    'a run time that is no number (22008)': [{ runtimeMs: NaN }, /22008/],
+    'a run time that is no number (22P02)': [{ runtimeMs: NaN }, /22P02/],
     'a result of 300 MB': [{ resultJson: `"${'x'.repeat(300 * 2 ** 20)}"` }, /expected at most/],
   };
 
@@ -114,10 +114,10 @@ describe('commits to PostgreSQL', () => {
       const followUp = outboxMessage({ message: { ...message, body: Buffer.alloc(bytes, 0x20) } });
       return completion(recordWrite(), { followUps: [followUp] });
     };
-    const megabyte = 2 ** 20;
-    const batches = recordBatches([causing(5 * megabyte), causing(5 * megabyte), causing(1), causing(9 * megabyte)]);
+    const entries = [5, 5, 0, 9].map((megabytes, index) => entryOf(causing(megabytes * 2 ** 20), index));
+    const batches = recordBatches(entries);
     expect(batches.map(({ length }) => length).sort()).toEqual([1, 1, 2].sort());
-    const results = await backend.commit([causing(256 * megabyte), causing(1)]);
+    const results = await backend.commit([causing(256 * 2 ** 20), causing(1)]);
     expect(isLovageError(results[0], 'LOVAGE_RESULT_NOT_STORABLE')).toBe(true);
     expect(results[1]).toBe('applied');
   });

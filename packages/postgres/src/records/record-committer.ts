@@ -1,8 +1,8 @@
 import { type CommitResult, type Completion, LovageError, type RecordWrite, isLovageError } from '@lovage/core';
-import type { Database } from '../database/database.js';
+import type { Database, Row } from '../database/database.js';
 import { sqlStateOf } from '../database/database-error.js';
 import { type OutboxStatements, commitValues } from '../outbox/statements.js';
-import { recordBatches, sizeOf } from './record-batches.js';
+import { type Entry, entryOf, recordBatches } from './record-batches.js';
 import { isStorableId } from './storable-id.js';
 import { type RecordStatements, upsertValues } from './statements.js';
 
@@ -13,11 +13,6 @@ const MAX_ROW_BYTES = 255 * 2 ** 20;
 
 const LOCK_NOT_AVAILABLE = '55P03';
 const HALVES_LOCK_TIMEOUT_MS = 50;
-
-interface IndexedCompletion extends Completion {
-  /** Its place in the call. */
-  readonly index: number;
-}
 
 /** Commits completions in guarded batches. One that the database cannot store, or that somebody has locked, is found by halving and harms no other. */
 export class RecordCommitter {
@@ -32,31 +27,31 @@ export class RecordCommitter {
   /** One result a completion, in order. Rejects as `ResultBackend.commit` does. */
   async commit(completions: readonly Completion[]): Promise<readonly CommitResult[]> {
     const results: CommitResult[] = [];
-    const sendable: IndexedCompletion[] = [];
-    completions.forEach((completion, index) => {
-      const reason = unsendable(completion);
-      if (reason === null) sendable.push({ ...completion, index });
-      else results[index] = notStorable(completion.record, reason);
+    const sendable = completions.map(entryOf).filter((entry) => {
+      const reason = unsendable(entry);
+      if (reason !== null) results[entry.index] = notStorable(entry.completion.record, reason);
+      return reason === null;
     });
     for (const batch of recordBatches(sendable)) await this.#write(batch, results);
     return results;
   }
 
   /** @param lockTimeoutMs null: the connection's own; else what each statement may wait for somebody's lock. */
-  async #write(
-    batch: readonly IndexedCompletion[],
-    results: CommitResult[],
-    lockTimeoutMs: number | null = null,
-  ): Promise<void> {
+  async #write(batch: readonly Entry[], results: CommitResult[], lockTimeoutMs: number | null = null): Promise<void> {
     try {
       const applied = await this.#send(batch, lockTimeoutMs);
-      for (const { index, record } of batch) results[index] = applied.has(record.id) ? 'applied' : 'superseded';
+      // Nearly always.
+      if (applied.length === batch.length) for (const { index } of batch) results[index] = 'applied';
+      else tellApart(batch, applied, results);
     } catch (error) {
       const isLocked = sqlStateOf(error) === LOCK_NOT_AVAILABLE;
       if (!isLocked && !isLovageError(error, 'LOVAGE_RESULT_NOT_STORABLE')) throw error;
       const [first] = batch;
       if (batch.length === 1 && first !== undefined) {
-        const { record, index } = first;
+        const {
+          completion: { record },
+          index,
+        } = first;
         results[index] = isLocked ? locked(record, error) : notStorable(record, (error as Error).message, error);
         return;
       }
@@ -68,19 +63,21 @@ export class RecordCommitter {
     }
   }
 
-  async #send(
-    batch: readonly IndexedCompletion[],
-    lockTimeoutMs: number | null,
-  ): Promise<ReadonlySet<string | null | undefined>> {
-    const [statement, values] = batch.some(causesMore)
-      ? [this.#statements.commit, commitValues(batch)]
-      : [this.#statements.upsert, upsertValues(batch.map(({ record }) => record))];
-    const rows =
-      lockTimeoutMs === null
-        ? await this.#database.run(statement, values)
-        : await this.#database.transaction((run) => run(statement, values), lockTimeoutMs);
-    return new Set(rows.map(({ id }) => id));
+  async #send(batch: readonly Entry[], lockTimeoutMs: number | null): Promise<readonly Row[]> {
+    const completions = batch.map(({ completion }) => completion);
+    const [statement, values] = completions.some(causesMore)
+      ? [this.#statements.commit, commitValues(completions)]
+      : [this.#statements.upsert, upsertValues(completions.map(({ record }) => record))];
+    return lockTimeoutMs === null
+      ? await this.#database.run(statement, values)
+      : await this.#database.transaction((run) => run(statement, values), lockTimeoutMs);
   }
+}
+
+function tellApart(batch: readonly Entry[], rows: readonly Row[], results: CommitResult[]): void {
+  const applied = new Set(rows.map(({ id }) => id));
+  for (const { index, completion } of batch)
+    results[index] = applied.has(completion.record.id) ? 'applied' : 'superseded';
 }
 
 /** Most do not, and need the lesser statement. */
@@ -89,9 +86,8 @@ function causesMore({ record, followUps, uniqueKey, parkedRow }: Completion): bo
 }
 
 /** What could not even be sent: a row too large for one statement, or an id that would come back as another. */
-function unsendable(completion: Completion): string | null {
+function unsendable({ completion, size }: Entry): string | null {
   if (!isStorableId(completion.record.id)) return 'its id holds a NUL or a lone surrogate';
-  const size = sizeOf(completion);
   return size > MAX_ROW_BYTES ? `expected at most ${MAX_ROW_BYTES} bytes, got ${size}` : null;
 }
 
