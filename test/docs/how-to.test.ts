@@ -23,6 +23,7 @@ const PAGES = [
   'secure',
   'pools',
   'find-what-blocks',
+  'partition-results',
 ];
 const TSC = path.join(__dirname, '..', '..', 'node_modules', 'typescript', 'bin', 'tsc');
 

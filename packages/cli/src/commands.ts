@@ -38,6 +38,11 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     load: () => import('./commands/relay.js'),
   },
   { usage: 'migrate', describe: 'Create or upgrade the database schema', load: () => import('./commands/migrate.js') },
+  {
+    usage: 'maintain',
+    describe: 'Delete old results, make and drop partitions, once',
+    load: () => import('./commands/maintain.js'),
+  },
   { usage: 'call <task> [args..]', describe: 'Send a task', load: () => import('./commands/call.js') },
   { usage: 'result <id>', describe: "Show a task's record", load: () => import('./commands/result.js') },
   {

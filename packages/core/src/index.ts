@@ -35,6 +35,7 @@ export * from './results/async-result.js';
 export * from './results/memory-result-backend.js';
 export * from './results/record-guard.js';
 export * from './results/result-backend.js';
+export * from './results/result-partitions.js';
 export * from './results/result-store.js';
 export * from './results/starts.js';
 export * from './results/task-record.js';

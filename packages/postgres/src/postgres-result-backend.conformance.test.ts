@@ -5,13 +5,14 @@ import { TestSchema, serverUrl } from '../test/support.js';
 
 // One schema for all tests of a kind, emptied after each: to create one takes longer than most tests.
 const plain = new TestSchema();
+const partitioned = new TestSchema();
 const odd = new TestSchema({ name: `Odd "name" ${process.hrtime.bigint()}` });
 
 beforeAll(async () => {
-  await Promise.all([plain.migrate(), odd.migrate()]);
+  await Promise.all([plain.migrate(), partitioned.migrate({ partitionBy: 'day' }), odd.migrate()]);
 });
 afterAll(async () => {
-  await Promise.all([plain.dispose(), odd.dispose()]);
+  await Promise.all([plain.dispose(), partitioned.dispose(), odd.dispose()]);
 });
 
 describeResultBackend('postgres', ({ expiresMs }) => ({
@@ -21,8 +22,17 @@ describeResultBackend('postgres', ({ expiresMs }) => ({
   dispose: () => empty(plain),
 }));
 
+describeResultBackend('postgres, in partitions', ({ expiresMs }) => ({
+  backend: partitioned.backend({ expiresMs }),
+  peer: partitioned.backend({ expiresMs }),
+  expireLeases: () => expireLeases(partitioned),
+  dispose: () => empty(partitioned),
+}));
+
 async function empty(schema: TestSchema): Promise<void> {
-  await schema.sql('TRUNCATE task_results, outbox, unique_keys, revocations, starts');
+  // To truncate them takes longer than most tests.
+  const tables = ['task_results', 'outbox', 'unique_keys', 'revocations', 'starts'];
+  await schema.sql(tables.map((table) => `DELETE FROM ${table}`).join(';'));
 }
 
 async function expireLeases(schema: TestSchema): Promise<void> {

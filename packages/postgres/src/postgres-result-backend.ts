@@ -17,9 +17,11 @@ import {
 import { clientWith } from './database/client-with.js';
 import { connectionConfig } from './database/connection-config.js';
 import { Database } from './database/database.js';
+import type { Statement } from './database/statement.js';
 import { outboxChannelOf } from './outbox/outbox-channel.js';
 import { PostgresOutbox } from './outbox/postgres-outbox.js';
 import { type OutboxStatements, outboxStatements } from './outbox/statements.js';
+import { PostgresPartitions } from './partitions/postgres-partitions.js';
 import { readTableId } from './schema/table-id.js';
 import { RecordCommitter } from './records/record-committer.js';
 import { recordOf, stateOf } from './records/record-row.js';
@@ -45,6 +47,7 @@ export class PostgresResultBackend implements ResultBackend {
   readonly #context: DriverContext;
   readonly #database: Database;
   readonly #schema: PostgresSchemaManager;
+  readonly #partitions: PostgresPartitions;
   readonly #statements: RecordStatements;
   readonly #outboxStatements: OutboxStatements;
   readonly #startStatements: StartStatements;
@@ -63,6 +66,11 @@ export class PostgresResultBackend implements ResultBackend {
     this.#context = context;
     this.#database = new Database({ ...settings, target: 'results' }, context);
     this.#schema = new PostgresSchemaManager(this.#database, settings.schema);
+    this.#partitions = new PostgresPartitions({
+      database: this.#database,
+      schema: settings.schema,
+      expiresMs: settings.expiresMs,
+    });
     this.#statements = recordStatements(settings.schema);
     this.#outboxStatements = outboxStatements(settings.schema);
     this.#startStatements = startStatements(settings.schema);
@@ -89,7 +97,7 @@ export class PostgresResultBackend implements ResultBackend {
       watch: (onWake) => this.#watch(this.#revocationsChannel, onWake),
     });
     const starts = new PostgresStarts(this.#database, this.#startStatements);
-    this.capabilities = { schema: this.#schema, outbox, revocations, starts };
+    this.capabilities = { schema: this.#schema, outbox, revocations, starts, partitions: this.#partitions };
     this.#waiters = new ResultWaiters({
       read: async (ids) =>
         (await this.#database.run(this.#statements.findFinished, [ids.filter(isStorableId)])).map(recordOf),
@@ -157,7 +165,15 @@ export class PostgresResultBackend implements ResultBackend {
   async expire(limit: number): Promise<number> {
     await this.#database.run(this.#outboxStatements.sweepKeys, [limit]);
     await this.#database.run(this.#startStatements.sweep, [this.#settings.expiresMs, limit]);
-    return (await this.#database.run(this.#statements.expire, [this.#settings.expiresMs, limit])).length;
+    const sweeps = await this.#partitions.sweeps();
+    let deleted = 0;
+    const sweep = async (statement: Statement, ageMs: number): Promise<void> => {
+      if (deleted < limit) deleted += (await this.#database.run(statement, [ageMs, limit - deleted])).length;
+    };
+    for (const { table, ageMs } of sweeps) await sweep(this.#statements.expire(table), ageMs);
+    // What keeps a partition from being dropped.
+    if (sweeps.length > 1) await sweep(this.#statements.expireWaiting, this.#settings.expiresMs);
+    return deleted;
   }
 
   #announce(ends: readonly { readonly id: string; readonly replyTo: string | null }[]): void {

@@ -6,6 +6,7 @@ import {
   EventBus,
   type EventName,
   type LovageEvents,
+  type PartitionPeriod,
   type RecordWrite,
   type ResultBackend,
   type ResultsSettings,
@@ -106,9 +107,10 @@ export class TestSchema {
     return backend;
   }
 
-  async migrate(): Promise<void> {
+  async migrate({ partitionBy }: { readonly partitionBy?: PartitionPeriod } = {}): Promise<void> {
     const backend = this.backend();
     await backend.capabilities.schema?.migrate();
+    if (partitionBy !== undefined) await backend.capabilities.partitions?.partitionBy(partitionBy);
     await backend.stop();
   }
 

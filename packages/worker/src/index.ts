@@ -5,6 +5,7 @@ export { LoopWatch, type LoopDeath, type LoopWatchOptions } from './loop/loop-wa
 export type { LastWords } from './loop/loop-block.js';
 export { LOG_LEVELS, createLogger, type LogLevel, type LoggerOptions } from './logger.js';
 export { threadSetupOf } from './pool/open-app.js';
+export { maintain, type MaintenanceReport } from './maintain.js';
 export { Relay, type RelayInfo, type RelayOptions } from './relay/relay.js';
 export { Worker } from './worker.js';
 export { resolveLimits } from './worker-options.js';

@@ -1,8 +1,7 @@
 import { isLovageError, type EventSink, type ResultBackend, type Runtime } from '@lovage/core';
+import { maintain } from './maintain.js';
 
 const INTERVAL_MS = 60_000;
-/** Few enough that a delete never holds locks for long. */
-const BATCH = 1_000;
 
 export interface RetentionOptions {
   readonly results: ResultBackend;
@@ -14,12 +13,13 @@ export interface RetentionOptions {
   readonly intervalMs?: number;
 }
 
-/** Deletes records and revocations that have been kept long enough (`results.expires`, `revocations.keep`), in small batches; any number of workers may do it at once. */
+/** Does `maintain` now and then; any number of workers may do it at once. */
 export class Retention {
   readonly #options: RetentionOptions;
   #timer: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> = Promise.resolve();
-  #stopped = false;
+  readonly #stopped = new AbortController();
+  #told: string | null = null;
 
   constructor(options: RetentionOptions) {
     this.#options = options;
@@ -30,34 +30,40 @@ export class Retention {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stopped.abort();
     clearTimeout(this.#timer);
     await this.#sweeping;
   }
 
   // Half to one and a half of the interval, so that workers started together do not sweep together.
   #schedule(): void {
-    if (this.#stopped) return;
+    if (this.#stopped.signal.aborted) return;
     const { intervalMs = INTERVAL_MS, runtime } = this.#options;
     const sweep = () => void (this.#sweeping = this.#sweep());
     this.#timer = setTimeout(sweep, intervalMs * (0.5 + runtime.random())).unref();
   }
 
   async #sweep(): Promise<void> {
-    const { results, events, keepRevocationsMs } = this.#options;
-    const { revocations } = results.capabilities;
+    const { results, keepRevocationsMs } = this.#options;
     try {
-      while (!this.#stopped && (await results.expire(BATCH)) >= BATCH);
-      while (!this.#stopped && ((await revocations?.expire(keepRevocationsMs, BATCH)) ?? 0) >= BATCH);
+      await maintain({ results, keepRevocationsMs, signal: this.#stopped.signal });
+      this.#told = null;
     } catch (error) {
       // A database that is away is announced by its driver, and the next sweep does this one's work.
       if (!isLovageError(error, 'LOVAGE_RESULTS_UNAVAILABLE') && !isLovageError(error, 'LOVAGE_STOPPED')) {
-        events.emit('warning', {
-          message: 'deleting old records failed; it is tried again in a minute',
-          error: error as Error,
-        });
+        this.#tell(error as Error);
       }
     }
     this.#schedule();
+  }
+
+  /** Not once a minute: a role that may not change tables never may. */
+  #tell(error: Error): void {
+    if (error.message === this.#told) return;
+    this.#told = error.message;
+    this.#options.events.emit('warning', {
+      message: 'deleting old records failed; it is tried again each minute',
+      error,
+    });
   }
 }

@@ -4,6 +4,7 @@ import type { SchemaManager } from '../runtime/schema-manager.js';
 import type { RevocationStore } from '../revocations/revocation-store.js';
 import type { StartOptions } from '../runtime/start-options.js';
 import type { TaskState } from '../state/task-state.js';
+import type { ResultPartitions } from './result-partitions.js';
 import type { Starts } from './starts.js';
 import type { RecordState, RecordWrite, TaskRecord } from './task-record.js';
 
@@ -43,6 +44,7 @@ export interface ResultBackendCapabilities {
   readonly outbox?: Outbox;
   readonly revocations?: RevocationStore;
   readonly starts?: Starts;
+  readonly partitions?: ResultPartitions;
 }
 
 /** Keeps the records of tasks. Batch first. A driver emits `connection:*` events with target 'results' on the bus it was created with. */
@@ -83,6 +85,6 @@ export interface ResultBackend {
   /** Deletes records; resolves with how many there were. */
   forget(ids: readonly string[]): Promise<number>;
 
-  /** Deletes final records that finished longer ago than `results.expires`, at most `limit`; resolves with how many. Starts that were left behind so long ago are forgotten too. */
+  /** Deletes final records that finished longer ago than `results.expires`, at most `limit`; resolves with how many. Those that `partitions` will drop soon may be left to it. Starts that were left behind so long ago are forgotten too. */
   expire(limit: number): Promise<number>;
 }

@@ -1,4 +1,5 @@
 import { type ConnectionTarget, type ErrorCode, LovageError, isLovageError, tlsAdvice } from '@lovage/core';
+import { RESERVED } from '../partitions/reserved.js';
 
 /**
  * What an error of pg means for what was asked.
@@ -46,6 +47,8 @@ const BY_MESSAGE: readonly (readonly [RegExp, DatabaseFailure])[] = [
   [/^timeout exceeded when trying to connect/, 'unavailable'], // every pooled connection was busy for that long
 ];
 
+const CHECK_VIOLATION = '23514';
+
 /** What is the case where a database of that kind cannot be reached, or cannot do it now. */
 export const UNAVAILABLE = {
   broker: 'LOVAGE_BROKER_UNAVAILABLE',
@@ -65,6 +68,7 @@ const CODES = {
 
 export function failureOf(error: unknown): DatabaseFailure {
   const sqlState = sqlStateOf(error);
+  if (sqlState === CHECK_VIOLATION) return checkFailureOf(error);
   if (sqlState !== null)
     return (
       BY_SQLSTATE[sqlState] ?? BY_SQLSTATE[sqlState.slice(0, 3)] ?? BY_SQLSTATE[sqlState.slice(0, 2)] ?? 'unavailable'
@@ -78,13 +82,31 @@ export function failureOf(error: unknown): DatabaseFailure {
 
 /** PostgreSQL's own code of an error, also where what wraps the user's client has wrapped the error; null: it has none. */
 export function sqlStateOf(error: unknown): string | null {
+  return serverErrorOf(error)?.code ?? null;
+}
+
+interface ServerError {
+  readonly code: string;
+  /** Which constraint was violated, if it has a name. */
+  readonly constraint?: string;
+}
+
+function serverErrorOf(error: unknown): ServerError | null {
   for (let depth = 0, one = error; depth < 5 && typeof one === 'object' && one !== null; depth += 1) {
     const { code, cause } = one as { readonly code?: unknown; readonly cause?: unknown };
     // A severity tells it from Node's codes, such as EPIPE.
-    if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && 'severity' in one) return code;
+    if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && 'severity' in one)
+      return one as unknown as ServerError;
     one = cause;
   }
   return null;
+}
+
+/** A row that a partition refuses was on its way there when another one was attached; one of an id that is reserved has to wait until its partition is there. */
+function checkFailureOf(error: unknown): DatabaseFailure {
+  const { constraint } = serverErrorOf(error) as ServerError;
+  if (constraint === undefined) return 'conflict';
+  return constraint.startsWith(RESERVED) ? 'locked' : 'row';
 }
 
 /** The coded error for one of pg's; one of ours passes as it is. `url` is shown, and must be masked. */

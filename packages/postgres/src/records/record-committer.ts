@@ -1,6 +1,6 @@
 import { type CommitResult, type Completion, LovageError, type RecordWrite, isLovageError } from '@lovage/core';
 import type { Database, Row } from '../database/database.js';
-import { sqlStateOf } from '../database/database-error.js';
+import { failureOf } from '../database/database-error.js';
 import { type OutboxStatements, commitValues } from '../outbox/statements.js';
 import { type Entry, entryOf, recordBatches } from './record-batches.js';
 import { isStorableId } from './storable-id.js';
@@ -11,7 +11,6 @@ type CommitStatements = Pick<RecordStatements, 'upsert'> & Pick<OutboxStatements
 /** jsonb holds strings and containers of at most 256 MB; more would only break the connection, or pg's own buffers. */
 const MAX_ROW_BYTES = 255 * 2 ** 20;
 
-const LOCK_NOT_AVAILABLE = '55P03';
 const HALVES_LOCK_TIMEOUT_MS = 50;
 
 /** Commits completions in guarded batches. One that the database cannot store, or that somebody has locked, is found by halving and harms no other. */
@@ -44,7 +43,7 @@ export class RecordCommitter {
       if (applied.length === batch.length) for (const { index } of batch) results[index] = 'applied';
       else tellApart(batch, applied, results);
     } catch (error) {
-      const isLocked = sqlStateOf(error) === LOCK_NOT_AVAILABLE;
+      const isLocked = failureOf(error) === 'locked';
       if (!isLocked && !isLovageError(error, 'LOVAGE_RESULT_NOT_STORABLE')) throw error;
       const [first] = batch;
       if (batch.length === 1 && first !== undefined) {

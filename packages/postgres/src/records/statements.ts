@@ -15,8 +15,10 @@ export interface RecordStatements {
   readonly findFinished: Statement;
   /** $1 ids. */
   readonly forget: Statement;
-  /** $1 age in milliseconds, $2 limit. */
-  readonly expire: Statement;
+  /** From this table, which may be a partition: $1 age in milliseconds, $2 limit. */
+  readonly expire: (table: string) => Statement;
+  /** The part of `expire` that deletes what waits in vain: $1 age in milliseconds, $2 limit. */
+  readonly expireWaiting: Statement;
 }
 
 /** As a list in SQL. */
@@ -109,6 +111,21 @@ ${conflict}`;
 export function recordStatements(schema: string): RecordStatements {
   const table = taskResults(schema);
   const outbox = `${escapeIdentifier(schema)}.outbox`;
+
+  /** No message is left that might end it: workers of another kind ran it. */
+  const WAITS_IN_VAIN = `state IN ('PENDING', 'RETRY') AND COALESCE(scheduled_at, created_at) < ${AGED}
+        AND NOT EXISTS (SELECT FROM ${outbox} WHERE outbox.task_id = stored.id AND outbox.eta IS NOT NULL)`;
+
+  /** Several workers may do it at once: each takes rows that no other holds. */
+  const deleteOldest = (from: string, condition: string): Statement =>
+    statement(`
+DELETE FROM ${from} WHERE id = ANY (ARRAY(
+  SELECT id FROM ${from} AS stored
+  WHERE created_at < ${AGED} AND ${condition}
+  ORDER BY created_at LIMIT $2::bigint
+  FOR UPDATE SKIP LOCKED))
+RETURNING id`);
+
   return {
     /*
      * One statement for a batch: 256 rows take about 10 ms while two such statements are under way; 256 commits of one row, 87 ms.
@@ -138,20 +155,10 @@ LIMIT $5::bigint`),
 
     forget: statement(`DELETE FROM ${table} WHERE id = ANY ($1::text[]) RETURNING id`),
 
-    /*
-     * Several workers may expire at once: each takes rows that no other holds. What waits and has no message left that might end it
-     * (workers of another kind ran it) is forgotten too.
-     */
-    expire: statement(`
-DELETE FROM ${table} WHERE id = ANY (ARRAY(
-  SELECT id FROM ${table} AS stored
-  WHERE created_at < ${AGED}
-    AND (finished_at < ${AGED}
-      OR state IN ('PENDING', 'RETRY') AND COALESCE(scheduled_at, created_at) < ${AGED}
-        AND NOT EXISTS (SELECT FROM ${outbox} WHERE outbox.task_id = stored.id AND outbox.eta IS NOT NULL))
-  ORDER BY created_at LIMIT $2::bigint
-  FOR UPDATE SKIP LOCKED))
-RETURNING id`),
+    expire: (name) =>
+      deleteOldest(`${escapeIdentifier(schema)}.${name}`, `(finished_at < ${AGED} OR ${WAITS_IN_VAIN})`),
+
+    expireWaiting: deleteOldest(table, WAITS_IN_VAIN),
   };
 }
 

@@ -1,0 +1,30 @@
+import {
+  LovageError,
+  type HeldPartition,
+  type Lovage,
+  type PartitionChanges,
+  type ResultPartitions,
+} from '@lovage/core';
+import type { Colors } from './terminal.js';
+
+const REASONS = {
+  open: 'it holds a record that is not final',
+  young: 'it holds a record that finished within results.expires',
+  busy: 'it was in use all the time: try again',
+} as const satisfies Record<HeldPartition['because'], string>;
+
+/** What has become of the partitions, a line each. */
+export function describePartitions({ made, dropped, held }: PartitionChanges, colors: Colors): readonly string[] {
+  return [
+    ...made.map((name) => `${colors.green('made')} ${name}`),
+    ...dropped.map((name) => `${colors.green('dropped')} ${name}`),
+    ...held.map(({ name, because }) => `${colors.yellow('kept')} ${name}: ${REASONS[because]}`),
+  ];
+}
+
+/** LOVAGE_DRIVER for results that cannot be partitioned. */
+export async function partitionsOf(app: Lovage): Promise<ResultPartitions> {
+  const partitions = (await app.resultBackend())?.capabilities.partitions;
+  if (partitions !== undefined) return partitions;
+  throw new LovageError('LOVAGE_DRIVER', "this app's result backend cannot be partitioned: PostgreSQL's can");
+}
