@@ -43,10 +43,10 @@ async function expireLeases(schema: TestSchema): Promise<void> {
 const NOBODY_LISTENS = 'nothing listens behind a pool';
 
 describeResultBackend(
-  'postgres, with a pool handed in, no prepared statements and an odd schema name',
+  'postgres, with a pool handed in, no prepared statements, no synchronous commits and an odd schema name',
   ({ expiresMs }) => {
     const pool = new Pool({ connectionString: serverUrl(), max: 2 });
-    const settings = { expiresMs, pool, url: '', prepare: false };
+    const settings = { expiresMs, pool, url: '', prepare: false, synchronousCommit: false };
     return {
       backend: odd.backend(settings),
       peer: odd.backend(settings),

@@ -71,7 +71,7 @@ export class PostgresResultBackend implements ResultBackend {
       schema: settings.schema,
       expiresMs: settings.expiresMs,
     });
-    this.#statements = recordStatements(settings.schema);
+    this.#statements = recordStatements(settings.schema, settings);
     this.#outboxStatements = outboxStatements(settings.schema);
     this.#startStatements = startStatements(settings.schema);
     this.#committer = new RecordCommitter(this.#database, { ...this.#outboxStatements, ...this.#statements });

@@ -36,6 +36,7 @@ export function resultsSettings(fields: Partial<ResultsSettings> = {}): ResultsS
     listenUrl: null,
     prepare: true,
     poolSize: 4,
+    synchronousCommit: true,
     connectTimeoutMs: 5_000,
     connectRetryForMs: 5_000,
     credentials: null,

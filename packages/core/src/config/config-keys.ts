@@ -162,6 +162,9 @@ export const CONFIG_KEYS = {
     doc: 'false: no named prepared statements, for a pooler in transaction mode.',
   }),
   'results.poolSize': key(type.integer({ min: 1, max: 1000 }), 4, { doc: 'Connections at most.' }),
+  'results.synchronousCommit': key(type.boolean, true, {
+    doc: 'false: PostgreSQL says that ends are stored before they are on its disk. Faster where the disk is slow; when the **database server** crashes, tasks of its last second or so are done with and have no record: see [Find and keep results](../how-to/find-results.md#before-it-is-on-disk).',
+  }),
   'results.connectTimeout': key(timer, '10s', { doc: 'How long one attempt to connect may take.' }),
   'results.connectRetryFor': key(type.duration({ min: '0s' }), '60s', {
     doc: 'How long a worker tries its first connection; 0: one attempt.',

@@ -71,6 +71,7 @@ describe('defaults', () => {
       listenUrl: null,
       prepare: true,
       poolSize: 4,
+      synchronousCommit: true,
       connectTimeoutMs: 10_000,
       connectRetryForMs: 60_000,
       credentials: null,

@@ -121,6 +121,7 @@ export function resolveSettings(layers: readonly ConfigLayer[]): Settings {
           listenUrl: get('results.listenUrl'),
           prepare: get('results.prepare'),
           poolSize: get('results.poolSize'),
+          synchronousCommit: get('results.synchronousCommit'),
           connectTimeoutMs: get('results.connectTimeout'),
           connectRetryForMs: get('results.connectRetryFor'),
           credentials: get('results.credentials') ?? (isOneUrl ? get('broker.credentials') : null),

@@ -97,6 +97,8 @@ export interface ResultsSettings {
   readonly prepare: boolean;
   /** Connections at most. */
   readonly poolSize: number;
+  /** PostgreSQL; false: an end that causes nothing more counts as committed before it is on disk. */
+  readonly synchronousCommit: boolean;
   readonly connectTimeoutMs: number;
   readonly connectRetryForMs: number;
   /** Asked at each connection, instead of what the URLs say; null: they say it. */

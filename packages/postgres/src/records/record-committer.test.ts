@@ -44,6 +44,33 @@ describe('commits to PostgreSQL', () => {
     expect(await backend.find({ ids: writes.map(({ id }) => id) })).toHaveLength(255);
   });
 
+  it.each([
+    [true, 'on', 'on'],
+    [false, 'off', 'on'],
+  ])(
+    'with results.synchronousCommit %p an end is committed with it %s, and one that causes more with it %s',
+    async (synchronousCommit, alone, withMore) => {
+      await schema.sql(`CREATE TABLE seen (id text, setting text);
+        CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS
+          $$ BEGIN INSERT INTO seen VALUES (NEW.id, current_setting('synchronous_commit')); RETURN NULL; END $$;
+        CREATE TRIGGER see AFTER INSERT OR UPDATE ON task_results FOR EACH ROW EXECUTE FUNCTION see()`);
+      try {
+        const other = await schema.started({ synchronousCommit, poolSize: 1 });
+        const records = ['end', 'more', 'after'].map((id) => recordWrite({ id: `${id} ${synchronousCommit}` }));
+        const [end, more, after] = records as [RecordWrite, RecordWrite, RecordWrite];
+        await other.commit([completion(end)]);
+        await other.commit([completion(more, { followUps: [outboxMessage()] })]);
+        expect(await other.commit([completion(after)])).toEqual(['applied']);
+        expect(await other.commit([completion(after)])).toEqual(['superseded']);
+        expect(
+          (await schema.sql<{ setting: string }>('SELECT setting FROM seen')).map(({ setting }) => setting),
+        ).toEqual([alone, withMore, alone]);
+      } finally {
+        await schema.sql('DROP TRIGGER see ON task_results; DROP FUNCTION see; DROP TABLE seen');
+      }
+    },
+  );
+
   it('stores all that JSON and text can otherwise hold', async () => {
     const text = 'é 𝄞 {},"\\\'\n\t\u0001 \\u0000 NULL';
     const value = { [text]: [text, 1e300, -0.1, '', null, { __proto__: 1 }, JSON.parse('{"__proto__":{"a":1}}')] };

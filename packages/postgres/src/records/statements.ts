@@ -108,7 +108,12 @@ FROM ${rowsOf(WAITING_WRITE, 1, 'write')}
 ${conflict}`;
 }
 
-export function recordStatements(schema: string): RecordStatements {
+export interface RecordStatementsOptions {
+  /** false: an end that causes nothing more is committed before it is on disk. Default true: as the server is set. */
+  readonly synchronousCommit?: boolean;
+}
+
+export function recordStatements(schema: string, options: RecordStatementsOptions = {}): RecordStatements {
   const table = taskResults(schema);
   const outbox = `${escapeIdentifier(schema)}.outbox`;
 
@@ -132,12 +137,14 @@ RETURNING id`);
      * Its rows come sorted by id, each id once: unsorted batches that overlap deadlock, and an id twice fails the statement (21000).
      * What a commit causes besides the record is in the statement `commit` of the outbox, which costs more.
      */
-    upsert: preparedStatement(`
+    upsert: preparedStatement(
+      (options.synchronousCommit === false ? notOnDisk : (write: string) => write)(`
 INSERT INTO ${table} AS stored (${INTO})
 SELECT ${SELECTED}
 FROM ${rowsOf(WRITE, 1, 'write')}
 ${UPSERT}
 RETURNING id`),
+    ),
 
     states: preparedStatement(`SELECT id, state, attempt FROM ${table} WHERE id = ANY ($1::text[])`),
 
@@ -160,6 +167,12 @@ LIMIT $5::bigint`),
 
     expireWaiting: deleteOldest(table, WAITS_IN_VAIN),
   };
+}
+
+/** That write, whose transaction does not wait for the disk. It stands in the statement, since a pooler shares sessions. */
+function notOnDisk(write: string): string {
+  return `WITH setting AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)), applied AS (${write})
+SELECT id FROM applied, setting`;
 }
 
 /** The upsert's parameters. */
