@@ -1,63 +1,112 @@
 import type { ChildProcess } from 'node:child_process';
+import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
-import { type ProcessOptions, hasEnded, rssOf, start, stop } from './processes.js';
+import type { Readings } from '../runner/case.js';
+import { type Command, throwIfInterrupted, withService } from './processes.js';
+import { cpuOf, rssOf } from './usage.js';
 
-export interface Work extends ProcessOptions {
+/** A worker that has done nothing for so long has lost a task. */
+const STUCK_AFTER_MS = 60_000;
+
+export interface Work {
   readonly name: string;
-  /** How many tasks the queue holds. */
+  /** How many tasks the queue holds, or how many of them are to be done. */
   readonly tasks: number;
-  /** Where the results go: id and finished_at at least. It is emptied first. */
+  readonly worker: Command;
+}
+
+export interface RowWork extends Work {
   readonly table: string;
-  readonly worker: readonly string[];
+  readonly processes?: number;
+  /** Rows that were there before stay; the table has a column created_at. Else it is emptied first. */
+  readonly keep?: boolean;
 }
 
-export interface Execution {
-  /** Tasks, between the first commit and the last, by the database's clock: start-up is not in it. NaN if there was but one. */
-  readonly perSecond: number;
-  /** Resident memory when a quarter, a half, three quarters and all of the tasks were done. */
-  readonly rssMb: readonly number[];
-  /** From the start of the process to its first row. */
-  readonly readyMs: number;
+/** What a worker has done at some moment. */
+export interface Mark {
+  readonly tasks: number;
+  readonly at: number;
+  readonly cpu: number;
 }
 
-/** Runs a worker on a full queue until every task has its row. */
-export async function execute(database: pg.Client, work: Work): Promise<Execution> {
-  const { table, tasks } = work;
-  await database.query(`truncate ${table}`);
-  const started = performance.now();
-  const worker = start(work.worker, work);
-  try {
-    const untilRows = (count: number): Promise<void> => waitForRows(database, { ...work, worker, count });
-    await untilRows(1);
-    const readyMs = performance.now() - started;
-    const rssMb: number[] = [];
-    for (const quarter of [1, 2, 3, 4]) {
-      await untilRows(Math.floor((tasks * quarter) / 4));
-      rssMb.push(rssOf(worker));
-    }
-    const { rows } = await database.query<{ seconds: number }>(
-      `select extract(epoch from max(finished_at) - min(finished_at))::float8 as seconds from ${table}`,
+/**
+ * Runs a worker until `tasks` of its results are rows of `table`. `execute` is a second, between the first commit and the last by
+ * the database's clock, without what the first one held: start-up is not in it; several processes are counted once each has begun. `cost` is its inverse, in µs a task; `cpu` is the worker's own, in µs a task; `rss` its memory at the end, in MB.
+ */
+export async function executeToRows(database: pg.Client, work: RowWork): Promise<Readings> {
+  const { tasks, processes = 1, keep = false } = work;
+  if (!keep) await database.query(`truncate ${work.table}`);
+  const since = await clockOf(database);
+  const rows = keep ? `(select * from ${work.table} where created_at >= '${since}') as rows` : work.table;
+  return await withWorker(work, async (worker) => {
+    worker.stdout?.resume();
+    const done = async (): Promise<number> =>
+      Number((await database.query<{ n: string }>(`select count(*) as n from ${rows}`)).rows[0]?.n);
+    const first = await waitFor(work, { worker, done, tasks: 1 });
+    const last = await waitFor(work, { worker, done, tasks });
+    const rss = rssOf(worker.pid);
+    const firsts = `select min(finished_at) as first from ${rows} ${processes > 1 ? 'group by worker' : ''}`;
+    const measured = await database.query<{ tasks: string; seconds: number }>(
+      `select count(*) filter (where finished_at > first) as tasks, extract(epoch from max(finished_at) - min(first))::float8 as seconds
+       from ${rows}, (select max(first) as first from (${firsts}) as each) as start`,
     );
     // One commit for all of them measures nothing.
-    return { perSecond: tasks / (rows[0]?.seconds || NaN), rssMb, readyMs };
-  } finally {
-    await stop(worker);
-  }
+    const execute = Number(measured.rows[0]?.tasks) / (measured.rows[0]?.seconds || NaN);
+    return { execute, cost: 1e6 / execute, rss, cpu: costOf(first, last) };
+  });
 }
 
-interface Wait {
-  readonly name: string;
-  readonly table: string;
+/** The database's time, as text. */
+export async function clockOf(database: pg.Client): Promise<string> {
+  const { rows } = await database.query<{ now: string }>('select clock_timestamp()::text as now');
+  return String(rows[0]?.now);
+}
+
+/** The same of a worker whose tasks leave no row: it prints a byte for each that is done (see programmes/load.mjs), by this process's clock. */
+export async function executeToCount(work: Work): Promise<Readings> {
+  return await withWorker(work, async (worker) => {
+    let count = 0;
+    let latest = 0;
+    const starts: Mark[] = [];
+    worker.stdout?.on('data', (chunk: Buffer) => {
+      count += chunk.length;
+      latest = performance.now();
+      if (starts.length === 0) starts.push({ tasks: count, at: latest, cpu: cpuOf(worker.pid) });
+    });
+    const last = await waitFor(work, { worker, done: async () => count, tasks: work.tasks });
+    const [first = last] = starts;
+    const execute = (count - first.tasks) / ((latest - first.at) / 1000 || NaN);
+    return { execute, rss: rssOf(worker.pid), cpu: costOf(first, last) };
+  });
+}
+
+async function withWorker<T>({ name, worker }: Work, use: (worker: ChildProcess) => Promise<T>): Promise<T> {
+  return await withService({ name: `the worker of ${name}`, command: worker }, ({ child }) => use(child));
+}
+
+export interface Wait {
   readonly worker: ChildProcess;
-  readonly count: number;
+  readonly done: () => Promise<number>;
+  readonly tasks: number;
 }
 
-async function waitForRows(database: pg.Client, { name, table, worker, count }: Wait): Promise<void> {
+/** To count costs the database too, so it is asked seldom: when it may be over, by the rate so far. */
+export async function waitFor({ name }: Pick<Work, 'name'>, { worker, done, tasks }: Wait): Promise<Mark> {
+  const since = performance.now();
+  let [progress, progressAt] = [0, since];
   for (;;) {
-    const { rows } = await database.query<{ n: string }>(`select count(*) as n from ${table}`);
-    if (Number(rows[0]?.n) >= count) return;
-    if (hasEnded(worker))
-      throw new Error(`the worker of ${name} ended with ${worker.signalCode ?? `code ${worker.exitCode}`}`);
-    await new Promise((resolve) => setTimeout(resolve, count === 1 ? 5 : 50));
+    const count = await done();
+    const at = performance.now();
+    if (count >= tasks) return { tasks: count, at, cpu: cpuOf(worker.pid) };
+    throwIfInterrupted();
+    if (count > progress) [progress, progressAt] = [count, at];
+    if (at - progressAt > STUCK_AFTER_MS)
+      throw new Error(`the worker of ${name} has been stuck for ${STUCK_AFTER_MS / 1000} s: ${count} of ${tasks} done`);
+    const expected = count === 0 ? 0 : ((at - since) / count) * (tasks - count);
+    await pause(tasks === 1 ? 5 : Math.min(2000, Math.max(20, expected * 0.8)));
   }
+}
+
+function costOf(first: Mark, last: Mark): number {
+  return ((last.cpu - first.cpu) * 1e6) / (last.tasks - first.tasks);
 }

@@ -1,0 +1,11 @@
+import type { Case } from '../runner/case.js';
+import { bar } from './bar.js';
+import { footprint } from './footprint.js';
+import { growth } from './growth.js';
+import { latency } from './latency.js';
+import { outbox } from './outbox.js';
+import { peers } from './peers.js';
+import { postgres } from './postgres.js';
+import { throughput } from './throughput.js';
+
+export const CASES: readonly Case[] = [throughput, latency, footprint, growth, outbox, postgres, peers, bar];
