@@ -94,6 +94,12 @@ describe('npm run services', () => {
     );
   });
 
+  it.each(['0', '3.5', 'three'])('refuses to start %s nodes', async (SERVICES_NODES) => {
+    await expect(startServices({ env: { SERVICES_NODES } })).rejects.toThrow(
+      `expected SERVICES_NODES to be how many nodes RabbitMQ has, 1 to 9, got '${SERVICES_NODES}'`,
+    );
+  });
+
   it('asks for a command when there is none', async () => {
     const script = runServices([]);
     expect(await exitOf(script)).toBe(2);

@@ -4,7 +4,7 @@
 const { aptInstall, canApt } = require('./apt.js');
 const { composeWorks, startCompose } = require('./compose.js');
 const { startPostgres } = require('./postgres.js');
-const { findRabbit, startRabbit } = require('./rabbitmq.js');
+const { findRabbit, startCluster, stopCluster } = require('./rabbitmq.js');
 const { ServiceError } = require('./service-error.js');
 
 /**
@@ -17,7 +17,7 @@ const { ServiceError } = require('./service-error.js');
 
 /**
  * @typedef {object} ServicesOptions
- * @property {NodeJS.ProcessEnv} [env] where LOVAGE_BROKER, LOVAGE_RESULTS and SERVICES_BROKER_API are looked for; default process.env
+ * @property {NodeJS.ProcessEnv} [env] where LOVAGE_BROKER, LOVAGE_RESULTS, SERVICES_BROKER_API and SERVICES_NODES are looked for; default process.env
  * @property {(line: string) => void} [log] told what is used and what is started; default: nothing
  * @property {AbortSignal | undefined} [signal] ends a start that is under way, together with what it has started
  */
@@ -25,7 +25,7 @@ const { ServiceError } = require('./service-error.js');
 /**
  * Gives a RabbitMQ and a PostgreSQL that are up: those of LOVAGE_BROKER and LOVAGE_RESULTS if both are set, else `docker compose` if
  * a Docker engine answers, else private instances from this machine's binaries, on free ports of 127.0.0.1 (as root on Debian
- * or Ubuntu they are installed first).
+ * or Ubuntu they are installed first). With SERVICES_NODES above 1, RabbitMQ is a private cluster of so many nodes, of which the URL names the first.
  * @param {ServicesOptions} [options]
  * @returns {Promise<Services>}
  * @throws {ServiceError} says what to install
@@ -39,7 +39,8 @@ async function startServices({ env = process.env, log = () => {}, signal } = {})
   if (brokerUrl || resultsUrl) {
     log(`${brokerUrl ? 'LOVAGE_BROKER' : 'LOVAGE_RESULTS'} is set without its twin and not used: set both, or none`);
   }
-  if (composeWorks()) {
+  const nodes = nodesOf(env['SERVICES_NODES']);
+  if (nodes === 1 && composeWorks()) {
     log('starting RabbitMQ and PostgreSQL with docker compose');
     try {
       return await startCompose({ signal });
@@ -48,29 +49,39 @@ async function startServices({ env = process.env, log = () => {}, signal } = {})
       log(`docker compose failed, trying this machine's own programs: ${/** @type {Error} */ (error).message.trim()}`);
     }
   }
-  return await startPrivate({ bin: requireRabbit({ log }), log, signal });
+  return await startPrivate({ bin: requireRabbit({ log }), nodes, log, signal });
+}
+
+/** @param {string | undefined} text */
+function nodesOf(text = '1') {
+  if (/^[1-9]$/.test(text)) return Number(text);
+  throw new ServiceError(`expected SERVICES_NODES to be how many nodes RabbitMQ has, 1 to 9, got '${text}'`);
 }
 
 /**
- * @param {{ bin: string, log: (line: string) => void, signal: AbortSignal | undefined }} options
+ * @param {{ bin: string, nodes: number, log: (line: string) => void, signal: AbortSignal | undefined }} options
  * @returns {Promise<Services>}
  */
-async function startPrivate({ bin, log, signal }) {
-  log('starting a private RabbitMQ and PostgreSQL');
+async function startPrivate({ bin, nodes, log, signal }) {
+  log(`starting a private RabbitMQ${nodes === 1 ? '' : ` of ${nodes} nodes`} and PostgreSQL`);
   const started = Date.now();
-  const outcomes = await Promise.allSettled([startRabbit({ bin, signal }), startPostgres({ signal })]);
-  const [rabbit, postgres] = outcomes;
+  const [brokers, postgres] = await Promise.allSettled([
+    startCluster({ bin, nodes, signal }),
+    startPostgres({ signal }),
+  ]);
   const stop = async () => {
-    await Promise.all(
-      outcomes.map(async (outcome) => (outcome.status === 'fulfilled' ? outcome.value.stop() : undefined)),
-    );
+    await Promise.all([
+      brokers.status === 'fulfilled' ? stopCluster(brokers.value) : undefined,
+      postgres.status === 'fulfilled' ? postgres.value.stop() : undefined,
+    ]);
   };
-  if (rabbit.status === 'rejected' || postgres.status === 'rejected') {
+  if (brokers.status === 'rejected' || postgres.status === 'rejected') {
     await stop();
-    throw rabbit.status === 'rejected' ? rabbit.reason : /** @type {PromiseRejectedResult} */ (postgres).reason;
+    throw brokers.status === 'rejected' ? brokers.reason : /** @type {PromiseRejectedResult} */ (postgres).reason;
   }
   log(`both are up after ${((Date.now() - started) / 1000).toFixed(1)} s`);
-  return { brokerUrl: rabbit.value.url, apiUrl: rabbit.value.apiUrl, resultsUrl: postgres.value.url, stop };
+  const [{ url, apiUrl }] = brokers.value;
+  return { brokerUrl: url, apiUrl, resultsUrl: postgres.value.url, stop };
 }
 
 /**

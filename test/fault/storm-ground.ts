@@ -1,3 +1,4 @@
+import { stopCluster } from '../../scripts/services/rabbitmq.js';
 import { type IsolatedResults, isolatedResults } from '../support/isolated-results.js';
 import { type Rabbit, privateBroker } from '../support/private-broker.js';
 import { privateCluster } from '../support/private-cluster.js';
@@ -45,9 +46,7 @@ export class StormGround {
   async close(): Promise<void> {
     const { nodes, results, ledger } = this;
     await Promise.all([...nodes, results].map(({ link }) => link.stop()));
-    const [first, ...others] = nodes;
-    await Promise.all(others.map(({ server }) => server.stop()));
-    await Promise.all([first?.server.stop(), results.server.stop(), ledger.drop()]);
+    await Promise.all([stopCluster(nodes.map(({ server }) => server)), results.server.stop(), ledger.drop()]);
   }
 }
 
