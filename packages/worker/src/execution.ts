@@ -236,7 +236,7 @@ export class Execution implements ExecutionHost, Commitment {
   #completionFor(outcome: Outcome): Completion {
     return completionOf(this.#draft(), outcome, {
       runtimeMs: this.runtimeMs,
-      uuid: () => this.runtime.uuid(),
+      runtime: this.runtime,
       sends: this.#context.sends,
       parkedRow: this.custody.row,
       signer: this.#context.signer,

@@ -3,12 +3,12 @@ import { guardProcess } from './guard-process.js';
 import { requestOf } from '../test/rig.js';
 
 describe('guardProcess', () => {
-  it('logs what a task left dangling, with its task, until it is taken back', async () => {
+  it('logs what a task left dangling, with its task, until it is taken back', () => {
     const lines: [string, object | undefined][] = [];
     const before = process.listenerCount('unhandledRejection');
     const release = guardProcess({ error: (message, meta) => lines.push([message, meta]) });
     const host = {} as TaskContextHost;
-    await new TaskContext(requestOf('leaky', { id: 'id-1' }), host).run(() => {
+    new TaskContext(requestOf('leaky', { id: 'id-1' }), host).run(() => {
       process.emit('unhandledRejection', new RangeError('nobody awaits'), Promise.resolve());
     });
     (process as NodeJS.EventEmitter).emit('uncaughtException', new TypeError('in a timer'));

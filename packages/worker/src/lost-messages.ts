@@ -76,7 +76,7 @@ export class LostMessages {
       // Its end: nothing of it is sent again, or signed.
       completion: completionOf(draft, outcome, {
         runtimeMs: null,
-        uuid: () => runtime.uuid(),
+        runtime,
         sends: true,
         parkedRow: null,
         signer: null,

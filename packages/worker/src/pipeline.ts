@@ -97,7 +97,7 @@ export class Pipeline {
     const { results, runtime, events, worker, transport, settings } = options;
     const retrier = (what: string) => new Retrier({ what, events, runtime, signal: this.#closing.signal });
     const { pools, defaultPool } = options;
-    this.#pools = new Pools({ pools, defaultPool, begin: (execution) => void this.#run(execution) });
+    this.#pools = new Pools({ pools, defaultPool, begin: (execution) => this.#run(execution) });
     this.#alone = new Alone({ pools: this.#pools, events });
     this.#rateLimiter = new RateLimiter({
       runtime,
@@ -319,10 +319,23 @@ export class Pipeline {
     else this.#pools.push(execution);
   }
 
-  // Never rejects: a pool is total, and what its outcome leaves behind is as well.
-  async #run(execution: Execution): Promise<void> {
-    if (execution.countsStart && this.#starts !== null && !(await this.#countStart(execution, this.#starts))) return;
-    const outcome = await this.#outcomeOf(execution);
+  #run(execution: Execution): void {
+    if (execution.countsStart && this.#starts !== null) void this.#runCounted(execution, this.#starts);
+    else this.#begin(execution);
+  }
+
+  async #runCounted(execution: Execution, starts: StartRecorder): Promise<void> {
+    if (await this.#countStart(execution, starts)) this.#begin(execution);
+  }
+
+  // A pool is total, and what its outcome leaves behind is as well: nothing is thrown here, or rejected.
+  #begin(execution: Execution): void {
+    const outcome = this.#outcomeOf(execution);
+    if (outcome instanceof Promise) void outcome.then((end) => this.#ended(execution, end));
+    else this.#ended(execution, outcome);
+  }
+
+  #ended(execution: Execution, outcome: Outcome): void {
     // It has ended without its code, and has no slot any more.
     if (this.#strays.delete(execution)) return;
     // Handed back meanwhile: somebody else's now.

@@ -40,4 +40,18 @@ describe('slots', () => {
     slots.release();
     expect([started, slots.running]).toEqual([[0, 1, 2, 3], 2]);
   });
+
+  it('takes items that end while they are begun, however many wait, in their order', async () => {
+    const ended: number[] = [];
+    const slots: Slots<number> = new Slots(2, (item) => {
+      if (item === 0) slots.push(100_001);
+      ended.push(item);
+      slots.release();
+    });
+    slots.pause();
+    for (let item = 0; item <= 100_000; item += 1) slots.push(item);
+    slots.resume();
+    await slots.idle();
+    expect(ended).toEqual(Array.from({ length: 100_002 }, (_, index) => index));
+  });
 });

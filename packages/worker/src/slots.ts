@@ -6,9 +6,10 @@ export class Slots<T> {
   #head = 0;
   #running = 0;
   #paused = false;
+  #isFilling = false;
   #idle: (() => void)[] = [];
 
-  /** @param start begins an item and returns at once; `release` must follow once, when it has ended. */
+  /** @param start begins an item and returns at once; `release` must follow once, when it has ended, which may be before it returns. */
   constructor(size: number, start: (item: T) => void) {
     this.#size = size;
     this.#start = start;
@@ -19,21 +20,15 @@ export class Slots<T> {
   }
 
   push(item: T): void {
-    if (this.#running >= this.#size || this.#paused) {
-      this.#waiting.push(item);
-      return;
-    }
-    this.start(item);
+    if (this.#running >= this.#size || this.#paused || this.#head < this.#waiting.length) this.#waiting.push(item);
+    else this.start(item);
   }
 
   /** Gives a slot back; the next that waits takes it. */
   release(): void {
-    if (this.#head < this.#waiting.length && !this.#paused) {
-      this.#start(this.#next());
-      return;
-    }
     this.#running -= 1;
-    if (this.#running > 0) return;
+    this.#fill();
+    if (this.#running > 0 || this.#idle.length === 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
@@ -51,7 +46,7 @@ export class Slots<T> {
   /** What waits may start again. */
   resume(): void {
     this.#paused = false;
-    while (!this.#paused && this.#running < this.#size && this.#head < this.#waiting.length) this.start(this.#next());
+    this.#fill();
   }
 
   /** Forgets what waits, but for these. */
@@ -63,6 +58,17 @@ export class Slots<T> {
   /** Resolves when nothing runs. */
   idle(): Promise<void> {
     return this.#running === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  // Items that end at once would else begin each other, one frame of the stack on top of the other.
+  #fill(): void {
+    if (this.#isFilling) return;
+    this.#isFilling = true;
+    try {
+      while (!this.#paused && this.#running < this.#size && this.#head < this.#waiting.length) this.start(this.#next());
+    } finally {
+      this.#isFilling = false;
+    }
   }
 
   // A head index instead of shift(), which moves a long array at each call.

@@ -93,7 +93,7 @@ export class InlineTransport implements Transport {
     if (results === null || !leavesRecord(request, definition, outcome)) return null;
     const completion = completionOf(draft, outcome, {
       runtimeMs: runtimeMs(),
-      uuid: () => runtime.uuid(),
+      runtime,
       sends: true,
       parkedRow: null,
       signer: rules.signer,
@@ -118,7 +118,7 @@ export class InlineTransport implements Transport {
     const { runtime, resolver, maxSize } = this.#host;
     if (request.expires !== null && request.expires.getTime() <= runtime.now())
       return { kind: 'revoked', reason: 'expired' };
-    return executeTask(request, definition, {
+    return await executeTask(request, definition, {
       runtime,
       resolver,
       signal: new AbortController().signal,

@@ -9,6 +9,7 @@ import { encodeError } from '../payload/error-record.js';
 import { sanitizeJson } from '../payload/storable.js';
 import type { Completion } from '../results/result-backend.js';
 import type { ErrorRecord, RecordWrite } from '../results/task-record.js';
+import type { Runtime } from '../runtime/runtime.js';
 import type { MessageSigner } from '../security/message-signer.js';
 import type { TaskState } from '../state/task-state.js';
 import type { TaskDefinition } from '../task/task-definition.js';
@@ -50,7 +51,7 @@ export interface DraftOptions {
 export interface EndOptions {
   /** null: the task never started. */
   readonly runtimeMs: number | null;
-  readonly uuid: () => string;
+  readonly runtime: Pick<Runtime, 'uuid'>;
   /** What is due at once is sent right after the commit, by whoever commits; false: it is delivered from where it is written (`isQueueTable`). */
   readonly sends: boolean;
   /** The row that the message was parked in; null: none. */
@@ -105,7 +106,7 @@ function againOf(draft: CompletionDraft, outcome: AgainOutcome, options: EndOpti
     runtimeMs: options.runtimeMs,
     due,
   });
-  const followUps = [{ rowId: options.uuid(), taskId, task, message, due: isNow ? null : due }];
+  const followUps = [{ rowId: options.runtime.uuid(), taskId, task, message, due: isNow ? null : due }];
   return completed(draft, record, { followUps, parkedRow: options.parkedRow });
 }
 

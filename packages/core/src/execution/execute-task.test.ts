@@ -46,8 +46,12 @@ const host: ExecutionHost = {
   reportProgress: () => undefined,
 };
 
-function run(taskClass: TaskClass, part: Partial<TaskRequest> = {}, at: Partial<ExecutionHost> = {}): Promise<Outcome> {
-  return executeTask({ ...request, ...part }, taskDefinitionOf(taskClass) as TaskDefinition, { ...host, ...at });
+async function run(
+  taskClass: TaskClass,
+  part: Partial<TaskRequest> = {},
+  at: Partial<ExecutionHost> = {},
+): Promise<Outcome> {
+  return await executeTask({ ...request, ...part }, taskDefinitionOf(taskClass) as TaskDefinition, { ...host, ...at });
 }
 
 const heard: unknown[] = [];

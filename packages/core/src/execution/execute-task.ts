@@ -30,57 +30,112 @@ type Instance = TaskHooks & { run(...args: readonly unknown[]): unknown };
 
 /**
  * Runs one call of a task: makes the instance, decodes the arguments, runs it inside its TaskContext, encodes what it returned, decides whether what it threw is
- * retried, and tells the instance's hooks. The one place where a task's code is called. Total: whatever the task does becomes an Outcome.
+ * retried, and tells the instance's hooks. The one place where a task's code is called. Total: whatever the task does becomes an Outcome; a promise of one only
+ * where the task, or what it needs, is asynchronous.
  */
-export async function executeTask(
+export function executeTask(
   request: TaskRequest,
   definition: TaskDefinition,
   host: ExecutionHost,
-): Promise<Outcome> {
-  let instance: Instance | null = null;
-  // What the resolver gives, arguments and results that do not fit will not fit next time either.
-  let isPermanent = false;
-  try {
-    const result = await new TaskContext(request, host).run(() => {
-      const made = host.resolver(definition.taskClass);
-      return made instanceof Promise ? made.then(call) : call(made);
-    });
-    isPermanent = true;
-    const resultJson = host.maxResultSize === null ? null : encodeResult(definition, result, host.maxResultSize);
-    if ((instance as Instance | null)?.onSuccess !== undefined && !host.decided)
-      await observe(instance, 'onSuccess', [result]);
-    return { kind: 'success', resultJson };
-  } catch (thrown) {
-    const { outcome, error } = failureOf(thrown, { request, definition, host, isPermanent });
+): Outcome | Promise<Outcome> {
+  return new TaskRun(request, definition, host).start();
+}
+
+// Waits only for what is a promise: each costs a microsecond, and a turn of the queue of microtasks.
+class TaskRun {
+  readonly #request: TaskRequest;
+  readonly #definition: TaskDefinition;
+  readonly #host: ExecutionHost;
+  readonly #context: TaskContext;
+  #instance: Instance | null = null;
+  /** What the resolver gives, arguments and results that do not fit will not fit next time either. */
+  #isPermanent = false;
+
+  constructor(request: TaskRequest, definition: TaskDefinition, host: ExecutionHost) {
+    this.#request = request;
+    this.#definition = definition;
+    this.#host = host;
+    this.#context = new TaskContext(request, host);
+  }
+
+  start(): Outcome | Promise<Outcome> {
+    try {
+      const result = this.#context.run(() => this.#make());
+      return isThenable(result) ? this.#settled(result) : this.#returned(result);
+    } catch (thrown) {
+      return this.#threw(thrown);
+    }
+  }
+
+  // Its own frame ends the stack of what is thrown later (withOwnFrames).
+  async #settled(result: PromiseLike<unknown>): Promise<Outcome> {
+    let value: unknown;
+    try {
+      value = await result;
+    } catch (thrown) {
+      return this.#threw(thrown);
+    }
+    return this.#returned(value);
+  }
+
+  #make(): unknown {
+    const made = this.#host.resolver(this.#definition.taskClass);
+    return made instanceof Promise ? made.then((instance) => this.#call(instance)) : this.#call(made);
+  }
+
+  #call(made: unknown): unknown {
+    this.#isPermanent = true;
+    const instance = (this.#instance = checked(this.#definition, made));
+    const args = decodeArgs(this.#definition, this.#request);
+    return args instanceof Promise ? args.then((decoded) => this.#run(instance, decoded)) : this.#run(instance, args);
+  }
+
+  #run(instance: Instance, args: readonly unknown[]): unknown {
+    this.#isPermanent = false;
+    return instance.run(...args);
+  }
+
+  #returned(result: unknown): Outcome | Promise<Outcome> {
+    this.#context.end();
+    const { maxResultSize, decided } = this.#host;
+    try {
+      this.#isPermanent = true;
+      const resultJson = maxResultSize === null ? null : encodeResult(this.#definition, result, maxResultSize);
+      const outcome: Outcome = { kind: 'success', resultJson };
+      if (this.#instance?.onSuccess === undefined || decided) return outcome;
+      return this.#observe('onSuccess', [result]).then(() => outcome);
+    } catch (thrown) {
+      return this.#threw(thrown);
+    }
+  }
+
+  async #threw(thrown: unknown): Promise<Outcome> {
+    this.#context.end();
+    const [request, definition, host] = [this.#request, this.#definition, this.#host];
+    const { outcome, error } = failureOf(thrown, { request, definition, host, isPermanent: this.#isPermanent });
     if (host.interrupted || host.decided) return outcome;
-    if (outcome.kind === 'failure') await observe(instance, 'onFailure', [error]);
-    else await observe(instance, 'onRetry', [error, { retries: request.retries + 1, delayMs: outcome.delayMs }]);
+    if (outcome.kind === 'failure') await this.#observe('onFailure', [error]);
+    else await this.#observe('onRetry', [error, { retries: request.retries + 1, delayMs: outcome.delayMs }]);
     return outcome;
   }
 
-  // Awaits only what is a promise: a plain task costs no extra turn of the event loop.
-  function call(made: unknown): unknown {
-    isPermanent = true;
-    const ready = (instance = checked(definition, made));
-    const args = decodeArgs(definition, request);
-    return args instanceof Promise ? args.then((decoded) => run(ready, decoded)) : run(ready, args);
-  }
-
-  function run(made: Instance, args: readonly unknown[]): unknown {
-    isPermanent = false;
-    return made.run(...args);
-  }
-
   // In a context of its own, as the run's has ended.
-  async function observe(to: Instance | null, hook: keyof TaskHooks, args: readonly unknown[]): Promise<void> {
-    const hooks = to as Record<string, ((...args: readonly unknown[]) => unknown) | undefined> | null;
+  async #observe(hook: keyof TaskHooks, args: readonly unknown[]): Promise<void> {
+    const hooks = this.#instance as Record<string, ((...args: readonly unknown[]) => unknown) | undefined> | null;
     if (hooks?.[hook] === undefined) return;
+    const context = new TaskContext(this.#request, this.#host);
     try {
-      await new TaskContext(request, host).run(() => hooks[hook]?.(...args));
+      await context.run(() => hooks[hook]?.(...args));
     } catch (error) {
-      host.log.error(`${hook} of task ${request.task} threw, which changes nothing`, { error });
+      this.#host.log.error(`${hook} of task ${this.#request.task} threw, which changes nothing`, { error });
+    } finally {
+      context.end();
     }
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { readonly then?: unknown } | null | undefined)?.then === 'function';
 }
 
 /** A run of a task that threw. */
@@ -119,7 +174,7 @@ function describe(thrown: unknown): ErrorRecord {
 
 function withOwnFrames({ cause, ...record }: ErrorRecord): ErrorRecord {
   const lines = record.stack?.split('\n') ?? [];
-  const ours = lines.findIndex((line) => line.includes(__filename) || /^ +at (?:async )?TaskContext\.run /.test(line));
+  const ours = lines.findIndex((line) => line.includes(__filename) || /^ +at TaskContext\.run /.test(line));
   const above = ours > 0 ? lines.slice(0, ours) : lines;
   // There only where the task went on after a timer while others were due as well.
   const end = above.findLastIndex((line) => !/^ +at .*\bnode:internal\/(?:timers|process\/)/.test(line));

@@ -70,14 +70,15 @@ export class TaskContext {
     return context === undefined || context.#ended ? undefined : context;
   }
 
-  /** Runs `work` inside the context, and ends it when the work has settled. */
-  async run<T>(work: () => T | Promise<T>): Promise<T> {
-    try {
-      return await storage.run(this, work);
-    } finally {
-      this.#ended = true;
-      clearTimeout(this.#timer);
-    }
+  /** Runs `work` inside the context. Whoever calls it calls `end` once the work has settled. */
+  run<T>(work: () => T): T {
+    return storage.run(this, work);
+  }
+
+  /** For whoever called `run`: what the work has left behind is in no context any more. */
+  end(): void {
+    this.#ended = true;
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
   }
 
   get id(): string {

@@ -15,7 +15,7 @@ export class AsyncPool implements Pool {
 
   async stop(): Promise<void> {}
 
-  run(execution: Execution): Promise<Outcome> {
+  run(execution: Execution): Outcome | Promise<Outcome> {
     // Only what this worker knows is put in a slot.
     return executeTask(execution.request, execution.definition as TaskDefinition, execution);
   }
