@@ -141,6 +141,7 @@ function hintOf(error: unknown, failure: DatabaseFailure, target: ConnectionTarg
     return `: leave out ${target}.tls and sslmode, or set ssl = on in the server`;
   if (/no encryption$/.test((error as Error).message))
     return `; if it wants TLS, set ${target}.tls.caFile, or sslmode=verify-full in the URL`;
+  if (failure === 'locked' && sqlStateOf(error) === CHECK_VIOLATION) return '; its partition is being made';
   if (failure === 'locked') return '; another transaction has been open on it for too long';
   if (code === '3D000') return '; create the database, then run `lovage migrate -A <app>`';
   if (code === '26000' || code === '42P05')

@@ -191,6 +191,16 @@ describe('PostgresPartitions', () => {
       expect(row).toEqual({ reloptions: ['fillfactor=70', 'autovacuum_vacuum_threshold=5000'] });
     });
 
+    it('takes a schema of any name', async () => {
+      const odd = new TestSchema({ name: `a "b".c; -- ${schema.name}` });
+      try {
+        await odd.migrate({ partitionBy: 'day' });
+        expect(await odd.backend().capabilities.partitions?.maintain({ dryRun: false })).toMatchObject(UNCHANGED);
+      } finally {
+        await odd.dispose();
+      }
+    });
+
     it('refuses to leave a view with a part of the records', async () => {
       await schema.sql('CREATE VIEW failures AS SELECT id FROM task_results');
       await expect(partitions().partitionBy('day')).rejects.toMatchObject({
@@ -261,6 +271,15 @@ describe('PostgresPartitions', () => {
         `UPDATE task_results SET state = 'FAILURE', finished_at = now() - interval '8 days' WHERE finished_at IS NULL`,
       );
       expect(await partitions().maintain({ dryRun: false })).toMatchObject({ dropped: [requeued, waiting, open] });
+    });
+
+    it('is done once by processes that race', async () => {
+      const [older, old] = [await pastDay(9, {}), await pastDay(8, {})];
+      await schema.sql(`DROP TABLE ${weekFrom(today())[7]}`);
+      const racing = Array.from({ length: 6 }, () => partitions().maintain({ dryRun: false }));
+      const changes = await Promise.all(racing);
+      expect(changes.flatMap(({ dropped }) => dropped).sort()).toEqual([older, old]);
+      expect(changes.flatMap(({ made }) => made)).toEqual([weekFrom(today())[7]]);
     });
 
     it('takes a record of a day whose partition is gone', async () => {

@@ -37,6 +37,7 @@ const LOCK_ATTEMPTS = 5;
 /** Another process that does the same. */
 const TURN_TIMEOUT_MS = 20_000;
 const LOCK_NOT_AVAILABLE = '55P03';
+const UNDEFINED_TABLE = '42P01';
 
 export interface PostgresPartitionsOptions {
   readonly database: Database;
@@ -96,9 +97,9 @@ export class PostgresPartitions implements ResultPartitions {
     const dropped: string[] = [];
     const held: HeldPartition[] = [];
     for (const { name } of table.partitions.filter(({ to }) => to <= table.now - this.#expiresMs)) {
-      const because = await this.#drop(name, dryRun);
-      if (because === null) dropped.push(name);
-      else held.push({ name, because });
+      const end = await this.#drop(name, dryRun);
+      if (end === 'dropped') dropped.push(name);
+      else if (end !== 'gone') held.push({ name, because: end });
     }
     return { period, made, dropped, held };
   }
@@ -201,20 +202,21 @@ export class PostgresPartitions implements ResultPartitions {
     return options === null ? '' : ` WITH (${options})`;
   }
 
-  /** Resolves with what keeps it; null: it has been dropped, or would be. */
-  async #drop(name: string, dryRun: boolean): Promise<HeldPartition['because'] | null> {
-    const because = await this.#heldBy(this.#query, name);
-    if (because !== null || dryRun) return because;
+  /** What has become of it, or would; `gone`: somebody else was faster. */
+  async #drop(name: string, dryRun: boolean): Promise<HeldPartition['because'] | 'dropped' | 'gone'> {
     for (let attempt = 1; ; attempt += 1) {
       try {
+        const because = await this.#heldBy(this.#query, name);
+        if (because !== null || dryRun) return because ?? 'dropped';
         return await this.#inTurn(async (query) => {
           // Nobody writes to it any more, from before it is looked at until it is gone.
           await query(`LOCK TABLE ${this.#name(name)} IN SHARE MODE`);
           const now = await this.#heldBy(query, name);
           if (now === null) await query(`DROP TABLE ${this.#name(name)}`);
-          return now;
+          return now ?? 'dropped';
         });
       } catch (error) {
+        if (sqlStateOf(error) === UNDEFINED_TABLE) return 'gone';
         if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
         if (attempt === LOCK_ATTEMPTS) return 'busy';
       }

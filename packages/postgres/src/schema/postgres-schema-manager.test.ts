@@ -109,6 +109,23 @@ describe('PostgresSchemaManager', () => {
     expect(await manager().status()).toMatchObject({ applied: NAMES, pending: [] });
   });
 
+  it('has files that a partitioned table takes too, from when there were any on', async () => {
+    const first = NAMES.indexOf('005_starts') + 1;
+    await schema.sql(`CREATE SCHEMA ${schema.name}`);
+    for (const { sql } of readMigrations().slice(0, first)) await schema.sql(sql);
+    await schema.backend().capabilities.partitions?.partitionBy('day');
+    expect(await manager().migrate()).toEqual(NAMES.slice(first));
+    const columns =
+      "SELECT attname FROM pg_attribute WHERE attrelid = 'task_results'::regclass AND attnum > 0 ORDER BY attname";
+    const plain = new TestSchema();
+    try {
+      await plain.migrate();
+      expect(await schema.sql(columns)).toEqual(await plain.sql(columns));
+    } finally {
+      await plain.dispose();
+    }
+  });
+
   const hasPsql = spawnSync('psql', ['--version']).error === undefined;
   const title = 'has files that run in psql';
   (hasPsql ? it : it.skip)(hasPsql ? title : `${title} (there is no psql here)`, async () => {
