@@ -36,10 +36,17 @@ describe('the outbox in PostgreSQL', () => {
   });
 
   it('finds what is due among 1,000,000 rows of the future in under 5 ms', async () => {
+    // Half as long as with the indexes in place.
+    const indexes = await schema.sql<{ name: string; definition: string }>(
+      `SELECT indexname AS name, indexdef AS definition FROM pg_indexes
+       WHERE schemaname = current_schema() AND tablename = 'outbox' AND indexname <> 'outbox_pkey'`,
+    );
+    for (const { name } of indexes) await schema.sql(`DROP INDEX ${name}`);
     await schema.sql(
       `INSERT INTO outbox SELECT gen_random_uuid(), 'task-' || n, 'test.task', 'test', at, at, '{}', '{}', '[]', now()
        FROM generate_series(1, 1000000) AS n, LATERAL (SELECT now() + interval '1 hour' + n * interval '1 second' AS at) AS due`,
     );
+    for (const { definition } of indexes) await schema.sql(definition);
     await schema.sql('ANALYZE outbox');
     const due = Array.from({ length: 200 }, () => outboxCall());
     await outbox.enqueue(due);
