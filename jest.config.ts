@@ -6,6 +6,7 @@ const config: Config = {
   testMatch: ['<rootDir>/packages/*/src/**/*.test.ts', '<rootDir>/test/**/*.test.ts'],
   testTimeout: 10_000, // for a unit test; a file that starts processes raises its own
   maxWorkers: 2,
+  testSequencer: '<rootDir>/scripts/longest-first.js',
   setupFilesAfterEnv: ['<rootDir>/test/support/guard-secrets.ts'],
   transform: {
     '\\.ts$': [
