@@ -86,7 +86,7 @@ describe('the walk-through', () => {
     expect(banner).toMatch(
       /app +quickstart\n +broker +amqp:\/\/guest:\*\*\*@.*\n +results +postgres:\/\/\w+:\*\*\*@.*\n/,
     );
-    expect(banner).toMatch(/queues +lovage\n +concurrency +100 \(prefetch 400\)\n +tasks +math\.divide/);
+    expect(banner).toMatch(/queues +lovage\n +concurrency +100 \(prefetch adaptive\)\n +tasks +math\.divide/);
     expect(worker.stderr).not.toContain(`:${password}@`);
   });
 

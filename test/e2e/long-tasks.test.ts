@@ -55,7 +55,7 @@ describe(`tasks that take longer than a RabbitMQ with a consumer_timeout of ${TI
     expect(await long.get({ timeout: '10s' })).toBe(worker.pid);
     expect(of(worker, 'task:parked')).toMatchObject([{ id: long.id }]);
     expect(of(worker, 'warning').map(({ message }) => message)).toContainEqual(
-      '1 task(s) waited here for 2 s unstarted and went back to their queues, for any worker to take; if that comes often, lower worker.prefetch',
+      '1 task(s) waited here for 2 s unstarted and went back to their queues, for any worker to take; if that comes often, give worker.prefetch a lower number',
     );
     expect(interruptionsOf(worker)).toEqual([]);
     expect(await worker.stop()).toBe(0);

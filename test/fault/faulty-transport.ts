@@ -117,6 +117,14 @@ class FaultyConsumer implements Consumer {
     this.#inner.requeue(deliveries);
   }
 
+  resize(prefetch: number): Promise<void> {
+    return this.#inner.resize(prefetch);
+  }
+
+  beyond(deliveries: readonly Delivery[]): readonly Delivery[] {
+    return this.#inner.beyond(deliveries);
+  }
+
   cancel(): Promise<void> {
     return this.#inner.cancel();
   }

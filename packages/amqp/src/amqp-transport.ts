@@ -1,4 +1,4 @@
-import { LovageError, expected } from '@lovage/core';
+import { LovageError } from '@lovage/core';
 import type {
   BrokerSettings,
   ConsumeOptions,
@@ -16,12 +16,12 @@ import type { OpenConnection } from './connection/connection-supervisor.js';
 import { pause } from './connection/pause.js';
 import { parseEndpoint } from './connection/endpoint.js';
 import { AmqpConsumer } from './consumer/amqp-consumer.js';
+import { checkPrefetch } from './consumer/check-prefetch.js';
 import type { PublishOutcome } from './publisher/publish-batch.js';
 import { Publisher } from './publisher/publisher.js';
 import { depths, purge, visit } from './topology/queue-inspector.js';
 import { Topology } from './topology/topology.js';
 
-const MAX_PREFETCH = 65_535;
 /** How long `stop` waits for the broker to read the last acknowledgements. */
 const STOP_TIMEOUT_MS = 5_000;
 /** How long publishing waits, after a reconnection, for all queues to be declared again. */
@@ -118,12 +118,7 @@ class AmqpTransport implements Transport {
   }
 
   async consume(options: ConsumeOptions): Promise<Consumer> {
-    if (!Number.isInteger(options.prefetch) || options.prefetch < 1 || options.prefetch > MAX_PREFETCH) {
-      throw new LovageError(
-        'LOVAGE_USAGE',
-        expected('prefetch', `an integer from 1 to ${MAX_PREFETCH}`, options.prefetch),
-      );
-    }
+    checkPrefetch(options.prefetch);
     if (!this.#isStarted || this.#stopping !== null) throw stopped();
     await this.#consuming.start({ retryForMs: this.#retryForMs });
     const consumer: AmqpConsumer = new AmqpConsumer({

@@ -23,7 +23,8 @@ export interface WorkerBanner extends ServiceBanner {
   readonly pool: PoolName;
   /** null: no task needs any. */
   readonly threads: number | null;
-  readonly prefetch: number;
+  /** null: it adapts to the tasks. */
+  readonly prefetch: number | null;
   readonly tasks: readonly string[];
   /** How many processes do it; absent: the one that says so. */
   readonly processes?: number;
@@ -61,7 +62,10 @@ export function workerRows(
   return [
     [colors.dim('queues'), queues.join(', ')],
     ...(processes === undefined ? [] : [[colors.dim('processes'), String(processes)]]),
-    [colors.dim('concurrency'), `${concurrency}${processes === undefined ? '' : ' in each'} (prefetch ${prefetch})`],
+    [
+      colors.dim('concurrency'),
+      `${concurrency}${processes === undefined ? '' : ' in each'} (prefetch ${prefetch ?? 'adaptive'})`,
+    ],
     ...(threads === null
       ? []
       : [[colors.dim('threads'), `${threads}${pool === 'threads' ? ' (the default pool)' : ''}`]]),

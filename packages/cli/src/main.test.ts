@@ -269,7 +269,7 @@ describe('worker', () => {
       app: 'shop',
       queues: ['lovage', 'slow'],
       concurrency: 3,
-      prefetch: 12,
+      prefetch: null,
       tasks: ['math.divide', 'math.log'],
     });
     expect(lines.at(-1)).toMatchObject({ event: 'worker:stopped' });

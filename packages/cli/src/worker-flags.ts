@@ -33,7 +33,7 @@ export function workerFlags(parser: Argv) {
     prefetch: {
       type: 'string',
       requiresArg: true,
-      describe: 'Messages held for each queue; else 4 × what the default pool runs at once, at most 2,000',
+      describe: 'Messages held for each queue; else what is finished in a second, at most 2,000',
     },
     'shutdown-timeout': {
       type: 'string',

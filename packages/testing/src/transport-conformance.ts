@@ -314,6 +314,101 @@ export function describeTransport(
       });
     });
 
+    describe('resize', () => {
+      const ready = async (queue: string) => (await inspector().depths([queue]))[0]?.messages;
+      const ids = Array.from({ length: 100 }, (_, index) => `${index}`);
+      const publishAll = (queue: string) => publish(...ids.map((correlationId) => message(queue, { correlationId })));
+      const order = (deliveries: readonly Delivery[]) => deliveries.map((each) => each.message.correlationId);
+
+      test('lets more come, in order, and as much again once that is settled', async () => {
+        const queue = await declared();
+        await publishAll(queue);
+        const { consumer, deliveries, until } = await consume(transport, queue, { prefetch: 3 });
+        await until(3);
+        for (const prefetch of [5, 10, 40]) {
+          await consumer.resize(prefetch);
+          await until(prefetch);
+          await eventually(() => ready(queue), 100 - prefetch);
+        }
+        consumer.ack(deliveries);
+        await until(80);
+        await eventually(() => ready(queue), 20);
+        expect(order(deliveries)).toEqual(ids.slice(0, 80));
+      });
+
+      test('lets less come once what was held is settled', async () => {
+        const queue = await declared();
+        await publishAll(queue);
+        const { consumer, deliveries, until } = await consume(transport, queue, { prefetch: 10 });
+        await consumer.resize(30);
+        await until(30);
+        await consumer.resize(10);
+        consumer.ack(deliveries);
+        await until(40);
+        await eventually(() => ready(queue), 60);
+        // Less than it began with.
+        await consumer.resize(2);
+        consumer.ack(deliveries.slice(30, 40));
+        for (let settled = 40; settled < 60; settled += 2) {
+          await until(settled + 2);
+          consumer.ack(deliveries.slice(settled, settled + 2));
+        }
+        await until(62);
+        await eventually(() => ready(queue), 38);
+      });
+
+      test('what is beyond it goes to others, and comes back no more', async () => {
+        const queue = await declared();
+        await publishAll(queue);
+        const { consumer, deliveries, until } = await consume(transport, queue, { prefetch: 5 });
+        await consumer.resize(100);
+        const all = await until(100);
+        expect(consumer.beyond(all)).toEqual([]);
+        await consumer.resize(5);
+        const beyond = consumer.beyond(all);
+        expect(order(beyond)).toEqual(ids.slice(5));
+        consumer.requeue(beyond);
+        expect(consumer.beyond(all.slice(0, 5))).toEqual([]);
+        await eventually(() => ready(queue), 95);
+        const others = await (await consume(await another(), queue)).until(95);
+        expect(new Set(order(others))).toEqual(new Set(ids.slice(5)));
+        expect(others.every(({ redelivered }) => redelivered)).toBe(true);
+        expect(deliveries).toHaveLength(100);
+        expect(consumer.consuming).toBe(true);
+      });
+
+      test('loses nothing and doubles nothing, however often it is called', async () => {
+        const queue = await declared();
+        const many = Array.from({ length: 1_000 }, (_, index) => message(queue, { correlationId: `${index}` }));
+        const { consumer, deliveries } = await consume(transport, queue, { prefetch: 10, ack: true });
+        const publishing = publish(...many);
+        const seen = () => new Set(order(deliveries)).size;
+        const sizes = [20, 200, 30, 1, 2_000, 10];
+        for (let calls = 0; seen() < many.length; calls += 1) {
+          await Promise.all([calls, calls + 1].map((call) => consumer.resize(sizes[call % sizes.length] as number)));
+          await new Promise(setImmediate);
+        }
+        await publishing;
+        await consumer.close();
+        expect(await inspector().depths([queue])).toEqual([EMPTY]);
+        // What is on its way while a broker is told to send less may go back: it says so when it comes again.
+        const first = order(deliveries.filter(({ redelivered }) => !redelivered));
+        expect(new Set(first).size).toBe(first.length);
+      });
+
+      test('changes nothing after `cancel`', async () => {
+        const queue = await declared();
+        await publishAll(queue);
+        const { consumer, deliveries, until } = await consume(transport, queue, { prefetch: 2 });
+        await until(2);
+        await consumer.cancel();
+        await consumer.resize(10);
+        await (await consume(transport, queue)).until(98);
+        expect(deliveries).toHaveLength(2);
+        expect(consumer.consuming).toBe(false);
+      });
+    });
+
     describe('settling', () => {
       test('an acknowledged delivery is gone for good', async () => {
         const queue = await declared();

@@ -1,4 +1,4 @@
-import type { Message, Runtime } from '@lovage/core';
+import type { Delivery, Message, Runtime } from '@lovage/core';
 import type { Held, Intake } from './intake.js';
 
 /** What this worker has of one message: its deliveries, none of them acknowledged, or else the row of the outbox that it is parked in. */
@@ -16,6 +16,11 @@ export class Custody {
     this.#own = own;
     this.#runtime = runtime;
     this.#heldSince = runtime.monotonic();
+  }
+
+  /** The delivery that it came with. */
+  get delivery(): Delivery {
+    return this.#own.delivery;
   }
 
   get message(): Message {

@@ -86,7 +86,7 @@ export class HoldWatch {
     const { pipeline, events, limits } = this.#options;
     pipeline.giveBack(executions);
     events.emit('warning', {
-      message: `${executions.length} task(s) waited here for ${minutes(limits.waitMs)} unstarted and went back to their queues, for any worker to take; if that comes often, lower worker.prefetch`,
+      message: `${executions.length} task(s) waited here for ${minutes(limits.waitMs)} unstarted and went back to their queues, for any worker to take; if that comes often, give worker.prefetch a lower number`,
     });
   }
 

@@ -1,4 +1,5 @@
 import type { Consumer, Delivery, Transport } from '@lovage/core';
+import type { AdaptivePrefetch } from './prefetch/adaptive-prefetch.js';
 
 /** A delivery and where it must be settled. */
 export interface Held {
@@ -9,7 +10,7 @@ export interface Held {
 export interface IntakeOptions {
   /** The queue that is consumed: the task queue itself, or its `.lost`. */
   readonly source: string;
-  readonly prefetch: number;
+  readonly prefetch: number | AdaptivePrefetch;
   readonly receive: (intake: Intake, deliveries: readonly Delivery[]) => void;
   /** The broker has taken back all that this intake holds, and gives it to anyone. */
   readonly lost?: (intake: Intake) => void;
@@ -20,6 +21,10 @@ export class Intake {
   /** The task queue; that of a `.lost` queue is the one its messages were lost from. */
   readonly queue: string;
   #consumer: Consumer | null = null;
+  /** null: the prefetch stays as it is. */
+  #adaptive: AdaptivePrefetch | null = null;
+  #prefetch = 0;
+  #resized: Promise<void> = Promise.resolve();
   #settled: Delivery[] = [];
   #scheduled = false;
   #cancelled = false;
@@ -30,10 +35,16 @@ export class Intake {
   }
 
   async open(transport: Transport, { source, prefetch, receive, lost }: IntakeOptions): Promise<void> {
+    this.#adaptive = typeof prefetch === 'number' ? null : prefetch;
+    this.#prefetch = typeof prefetch === 'number' ? prefetch : prefetch.limit;
     this.#consumer = await transport.consume({
       queue: source,
-      prefetch,
-      onDeliveries: (deliveries) => receive(this, deliveries),
+      prefetch: this.#prefetch,
+      onDeliveries: (deliveries) => {
+        this.#adaptive?.received(deliveries);
+        this.#resize();
+        receive(this, deliveries);
+      },
       onLost: () => lost?.(this),
     });
     this.flush();
@@ -62,10 +73,26 @@ export class Intake {
     const settled = this.#settled;
     this.#settled = [];
     this.#consumer.ack(settled);
+    this.#adaptive?.finished(settled);
+    this.#resize();
   }
 
-  /** Hands deliveries back to the queue; only after `cancel`. */
+  /** A second has passed. Resolves, once the broker knows of a smaller prefetch, with whether what is `beyond` it is to be handed back. */
+  async endSecond(): Promise<boolean> {
+    const isExcessive = this.#adaptive?.endSecond() ?? false;
+    this.#resize();
+    if (isExcessive) await this.#resized;
+    return isExcessive;
+  }
+
+  /** As `Consumer.beyond`. */
+  beyond(deliveries: readonly Delivery[]): readonly Delivery[] {
+    return this.#consumer?.beyond(deliveries) ?? [];
+  }
+
+  /** Hands deliveries back to the queue, as `Consumer.requeue`. */
   requeue(deliveries: readonly Delivery[]): void {
+    this.#adaptive?.returned(deliveries);
     this.#consumer?.requeue(deliveries);
   }
 
@@ -78,5 +105,12 @@ export class Intake {
     this.#cancelled = true;
     this.flush();
     await this.#consumer?.close();
+  }
+
+  #resize(): void {
+    const prefetch = this.#adaptive?.limit ?? this.#prefetch;
+    if (prefetch === this.#prefetch || this.#consumer === null || this.#cancelled) return;
+    this.#prefetch = prefetch;
+    this.#resized = this.#consumer.resize(prefetch);
   }
 }

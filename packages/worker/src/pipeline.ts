@@ -245,6 +245,13 @@ export class Pipeline {
     return executions.length;
   }
 
+  /** Hands back what has not started of what this intake holds beyond its prefetch. */
+  giveBackBeyond(intake: Intake): void {
+    const waiting = this.#executions.in('waiting').filter(({ custody }) => custody.isFrom(intake));
+    const beyond = new Set(intake.beyond(waiting.map(({ custody }) => custody.delivery)));
+    this.giveBack(waiting.filter(({ custody }) => beyond.has(custody.delivery)));
+  }
+
   /** Hands back, to their queues, the deliveries of these executions; their outcomes are dropped. */
   giveBack(executions: readonly Execution[]): void {
     this.#giveUp(executions);

@@ -4,6 +4,7 @@ import type { HoldWatch } from './hold-watch.js';
 import type { Intake } from './intake.js';
 import type { Pipeline } from './pipeline.js';
 import type { Pool } from './pool/pool.js';
+import type { PrefetchTuner } from './prefetch/prefetch-tuner.js';
 import type { FollowUps } from './relay/follow-ups.js';
 import type { Retention } from './retention.js';
 import type { Revocations } from './revocations/revocations.js';
@@ -14,6 +15,8 @@ export interface WorkerParts {
   readonly pipeline: Pipeline;
   readonly pools: readonly Pool[];
   readonly intakes: readonly Intake[];
+  /** null: every prefetch stays as it is. */
+  readonly tuner: PrefetchTuner | null;
   readonly retention: Retention | null;
   /** null: nothing can be revoked. */
   readonly revocations: Revocations | null;
@@ -36,11 +39,12 @@ const GRACE_MS = 1_000;
 
 /** Stops a worker's parts in order, against one deadline (rule 11). Every delivery ends acknowledged or back in its queue. */
 export async function shutDown(parts: WorkerParts, deadline: Deadline): Promise<StopReport> {
-  const { pipeline, pools, intakes, retention, revocations, outbox, holdWatch } = parts;
+  const { pipeline, pools, intakes, tuner, retention, revocations, outbox, holdWatch } = parts;
   const running = pipeline.in('running');
 
   // 1. Stop consuming, and await the broker's word: a delivery handed back before it would come straight here again.
   pipeline.pause();
+  tuner?.stop();
   await soon(deadline, Promise.all(intakes.map((intake) => intake.cancel())));
 
   // 2. Hand back what has not started.

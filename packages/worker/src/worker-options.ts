@@ -33,7 +33,7 @@ export interface WorkerOptions {
   readonly threads?: number;
   /** Needed where any task runs in a thread. */
   readonly source?: AppSource;
-  /** Deliveries held for each queue, 1 to 65,535. Default: `worker.prefetch`. */
+  /** Deliveries held for each queue, 1 to 65,535. Default: `worker.prefetch`, or else about as many as are finished in a second. */
   readonly prefetch?: number;
   /** The queues to consume. Default: `worker.queues`, or else all that the app knows of. */
   readonly queues?: readonly string[];
@@ -61,7 +61,8 @@ export interface WorkerInfo {
   readonly pool: PoolName;
   /** How many threads there are; null: no task needs any. */
   readonly threads: number | null;
-  readonly prefetch: number;
+  /** null: about as many as are finished in a second. */
+  readonly prefetch: number | null;
   /** The names of the tasks it runs. */
   readonly tasks: readonly string[];
 }
@@ -89,7 +90,7 @@ export interface WorkerLimits {
   readonly concurrency: number;
   readonly pool: PoolName;
   readonly threads: number;
-  readonly prefetch: number;
+  readonly prefetch: number | null;
   readonly shutdownTimeoutMs: number;
 }
 
@@ -103,14 +104,12 @@ export function resolveLimits(options: WorkerOptions, { worker }: Settings): Wor
   const concurrency = atLeastOne(options.concurrency ?? worker.concurrency, 'concurrency', Number.MAX_SAFE_INTEGER);
   const pool = options.pool ?? worker.pool;
   const threads = atLeastOne(options.threads ?? worker.threads ?? availableParallelism(), 'threads', MAX_THREADS);
-  // Well above what runs, so that a batch of acknowledgements never leaves the slots without work.
-  const most = pool === 'threads' ? threads : concurrency;
-  const prefetch = options.prefetch ?? worker.prefetch ?? Math.min(4 * most, 2_000);
+  const prefetch = options.prefetch ?? worker.prefetch;
   return {
     concurrency,
     pool,
     threads,
-    prefetch: atLeastOne(prefetch, 'prefetch', MAX_PREFETCH),
+    prefetch: prefetch === null ? null : atLeastOne(prefetch, 'prefetch', MAX_PREFETCH),
     shutdownTimeoutMs:
       options.shutdownTimeout === undefined ? worker.shutdownTimeoutMs : timerOf(options.shutdownTimeout),
   };

@@ -118,29 +118,11 @@ describe('a worker', () => {
   it('says what it is when it is ready', async () => {
     rig = new Rig({ tasks: [Divide], worker: { concurrency: 7 } });
     const info = await rig.worker.start();
-    expect(info).toMatchObject({ app: 'rig', queues: ['lovage'], concurrency: 7, prefetch: 28, tasks: ['divide'] });
+    expect(info).toMatchObject({ app: 'rig', queues: ['lovage'], concurrency: 7, prefetch: null, tasks: ['divide'] });
     expect(info.name).toMatch(/^rig@.+:\d+$/);
     expect(rig.of('worker:ready')).toEqual([{ worker: info.name }]);
     expect(rig.worker.consuming).toBe(true);
     await expect(rig.worker.start()).resolves.toBe(info);
-  });
-
-  it.each([
-    [500, 2_000],
-    [501, 2_000],
-    [100_000, 2_000],
-  ])('with %p slots prefetches %p', async (concurrency, prefetch) => {
-    rig = new Rig({ tasks: [Divide], worker: { concurrency } });
-    await expect(rig.worker.start()).resolves.toMatchObject({ prefetch });
-  });
-
-  it.each([
-    [499, 1_996],
-    [501, 2_000],
-    [100_000, 2_000],
-  ])('with %p slots prefetches %p', async (concurrency, prefetch) => {
-    rig = new Rig({ tasks: [Divide], worker: { concurrency } });
-    await expect(rig.worker.start()).resolves.toMatchObject({ prefetch });
   });
 
   it.each([

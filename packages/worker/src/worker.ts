@@ -24,6 +24,9 @@ import { parkingOf } from './parking.js';
 import { Pipeline } from './pipeline.js';
 import { createPools } from './pool/create-pools.js';
 import type { ThreadLine } from './pool/thread-protocol.js';
+import { AdaptivePrefetch } from './prefetch/adaptive-prefetch.js';
+import { PrefetchTuner } from './prefetch/prefetch-tuner.js';
+import { slotsOf } from './prefetch/slots-of.js';
 import { Clock } from './relay/clock.js';
 import { ClockReader } from './relay/clock-reader.js';
 import { Dispatcher } from './relay/dispatcher.js';
@@ -44,6 +47,8 @@ import {
 
 /** Messages that were lost are few: one worker's share of them. */
 const LOST_PREFETCH = 100;
+/** How much the bodies of all that is held may weigh, in bytes, where the prefetch adapts. */
+const MAX_HELD_BYTES = 64 * 2 ** 20;
 
 /**
  * Runs an app's tasks: consumes its queues, runs what arrives, stores every outcome, acknowledges after that.
@@ -228,9 +233,10 @@ export class Worker {
         ? null
         : new Retention({ results, events, runtime, keepRevocationsMs: settings.revocations.keepMs });
     const intakes: Intake[] = [];
+    const tuner = info.prefetch === null ? new PrefetchTuner({ intakes, pipeline }) : null;
     const holdWatch =
       holdLimits === null ? null : new HoldWatch({ pipeline, parking, limits: holdLimits, tasks, events });
-    this.#parts = { pipeline, pools, intakes, retention, revocations, outbox, holdWatch };
+    this.#parts = { pipeline, pools, intakes, tuner, retention, revocations, outbox, holdWatch };
     await Promise.all(pools.map((pool) => pool.start()));
     // Before anything is consumed: its first claim sets the clock, and what is revoked must not run.
     await Promise.all([
@@ -244,10 +250,12 @@ export class Worker {
       intakes.push(intake);
       return intake.open(transport, options);
     };
+    const maxBytes = MAX_HELD_BYTES / info.queues.length;
+    const adaptive = (queue: string) => new AdaptivePrefetch({ slots: slotsOf(queue, connections, info), maxBytes });
     for (const queue of info.queues) {
       await open(new Intake(queue), {
         source: queue,
-        prefetch: info.prefetch,
+        prefetch: info.prefetch ?? adaptive(queue),
         receive: pipeline.receive,
         lost: pipeline.lost,
       });
@@ -256,6 +264,7 @@ export class Worker {
       if (type !== 'quorum' || !declare) continue;
       await open(new Intake(queue), { source: lostQueueOf(queue), prefetch: LOST_PREFETCH, receive: lost.receive });
     }
+    tuner?.start();
     retention?.start();
     holdWatch?.start();
   }

@@ -244,8 +244,52 @@ test('a receiver that throws is a warning, and its deliveries stay unsettled', a
 });
 
 test.each([0, -1, 1.5, 65_536, Number.NaN])('a prefetch of %p is refused', async (prefetch) => {
-  const error = await consume(prefetch).catch((thrown: unknown) => thrown);
-  expect(isLovageError(error, 'LOVAGE_USAGE')).toBe(true);
+  const { consumer } = await consume();
+  for (const refused of [consume(prefetch), consumer.resize(prefetch)]) {
+    const error = await refused.catch((thrown: unknown) => thrown);
+    expect(isLovageError(error, 'LOVAGE_USAGE')).toBe(true);
+  }
+});
+
+const consumersOf = async (name: string) => (await eyes.channel.checkQueue(name)).consumerCount;
+
+test('a changed prefetch is that of the next connection too, whenever it was changed', async () => {
+  const { consumer, deliveries } = await consume(2);
+  await publish(...Array.from({ length: 50 }, (_, index) => `${index}`));
+  await consumer.resize(8);
+  await eventually(() => expect(deliveries).toHaveLength(8));
+  await proxy.refuse();
+  await eventually(() => expect(consumer.consuming).toBe(false));
+  await proxy.accept();
+  await eventually(() => expect(deliveries).toHaveLength(16));
+  await eventually(async () => expect(await consumersOf(queue)).toBe(2));
+
+  // While the broker is asked for more, and while it is away.
+  const asked = consumer.resize(10);
+  await proxy.refuse();
+  await asked;
+  await consumer.resize(20);
+  deliveries.length = 0;
+  await proxy.accept();
+  await eventually(() => expect(deliveries.length).toBeGreaterThanOrEqual(20));
+  await consumer.resize(2);
+  // What the connection before had held is the broker's.
+  expect(consumer.beyond(deliveries.slice(-20))).toHaveLength(18);
+  await consumer.close();
+  await eventually(async () => expect(await consumersOf(queue)).toBe(0));
+  expect((await eyes.channel.checkQueue(queue)).messageCount).toBe(50);
+});
+
+test('a queue that goes with its last consumer outlives a change of the prefetch', async () => {
+  const theirs = queueSpec({ type: 'classic', declare: false });
+  await eyes.channel.assertQueue(theirs.name, { autoDelete: true });
+  await subject.transport.declare([theirs]);
+  queue = theirs.name;
+  const { consumer, deliveries } = await consume(10);
+  for (const prefetch of [2, 20, 1]) await consumer.resize(prefetch);
+  await publish('a');
+  await eventually(() => expect(idsOf(deliveries)).toEqual(['a']));
+  expect(await consumersOf(queue)).toBe(1);
 });
 
 test('headers of other clients arrive as ours', async () => {

@@ -6,6 +6,7 @@ import { reasonOf, stopped } from '../connection/connection-error.js';
 import type { OpenConnection } from '../connection/connection-supervisor.js';
 import { queueError } from '../topology/queue-error.js';
 import type { Topology } from '../topology/topology.js';
+import { checkPrefetch } from './check-prefetch.js';
 import { ConsumerSession } from './consumer-session.js';
 
 export interface AmqpConsumerOptions {
@@ -26,6 +27,7 @@ export class AmqpConsumer implements Consumer {
   /** Aborts when no further channel is wanted. */
   readonly #ended = new AbortController();
   #session: ConsumerSession | null = null;
+  #prefetch: number;
   /** The opening of a session that is under way. */
   #opening: Promise<unknown> = Promise.resolve();
   #isAccepted = false;
@@ -36,6 +38,7 @@ export class AmqpConsumer implements Consumer {
 
   constructor(options: AmqpConsumerOptions) {
     this.#options = options;
+    this.#prefetch = options.consume.prefetch;
     this.accepted = new Promise((resolve, reject) => {
       this.#accept = resolve;
       this.#refuse = reject;
@@ -59,6 +62,15 @@ export class AmqpConsumer implements Consumer {
 
   requeue(deliveries: readonly Delivery[]): void {
     this.#session?.settle(deliveries, 'requeue');
+  }
+
+  async resize(prefetch: number): Promise<void> {
+    this.#prefetch = checkPrefetch(prefetch);
+    await this.#session?.resize(prefetch);
+  }
+
+  beyond(deliveries: readonly Delivery[]): readonly Delivery[] {
+    return this.#session?.beyond(deliveries) ?? [];
   }
 
   cancel(): Promise<void> {
@@ -127,6 +139,7 @@ export class AmqpConsumer implements Consumer {
     this.#session = session;
     try {
       await session.consume();
+      await session.resize(this.#prefetch);
     } catch (error) {
       await session.close();
       throw error;

@@ -9,12 +9,15 @@ export class AmqpDelivery implements Delivery {
   /** Stands for one channel. */
   readonly session: object;
   readonly tag: number;
+  /** Which consumer on that channel it came to. */
+  readonly consumerTag: string;
 
   constructor(received: ConsumeMessage, { queue, session }: { readonly queue: string; readonly session: object }) {
     this.message = messageOf(received, queue);
     this.redelivered = received.fields.redelivered;
     this.session = session;
     this.tag = received.fields.deliveryTag;
+    this.consumerTag = received.fields.consumerTag;
   }
 }
 

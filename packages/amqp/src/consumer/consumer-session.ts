@@ -1,5 +1,5 @@
 import type { ConsumeOptions, Delivery } from '@lovage/core';
-import type { Channel, Message } from 'amqplib';
+import type { Channel, ConsumeMessage, Message } from 'amqplib';
 import type { ChannelError } from '../channel/watch-channel.js';
 import { watchChannel } from '../channel/watch-channel.js';
 import { AmqpDelivery } from './amqp-delivery.js';
@@ -7,7 +7,18 @@ import { TagLedger } from './tag-ledger.js';
 
 type Settle = 'ack' | 'requeue';
 
-/** One channel of a consumer, from its opening to its end. Delivery tags belong to it. */
+/** One of the broker's consumers on this channel, and its part of the prefetch. */
+interface Share {
+  readonly consumerTag: string;
+  readonly prefetch: number;
+}
+
+/**
+ * One channel of a consumer, from its opening to its end. Delivery tags belong to it.
+ *
+ * The broker takes the prefetch of a consumer when that starts, and never changes it. So it grows by another consumer on the same channel and shrinks by the end of the newest: an order that holds on
+ * one channel holds among them (measured, on quorum and on classic queues). Replacing one by a larger one would send back what is on its way to it, up to 700 messages of a busy quorum queue each time.
+ */
 export class ConsumerSession {
   /** Resolves when the channel is gone: with the broker's reason, or null if it went with its connection or by our wish. */
   readonly closed: Promise<ChannelError | null>;
@@ -16,7 +27,9 @@ export class ConsumerSession {
   readonly #ledger = new TagLedger();
   /** Received in this turn of the event loop. */
   #gathered: Delivery[] = [];
-  #consumerTag: string | null = null;
+  /** The newest is last. */
+  readonly #shares: Share[] = [];
+  #started = 0;
   #isOpen = true;
   #isConsuming = false;
   #isReleased = false;
@@ -39,17 +52,32 @@ export class ConsumerSession {
 
   /** Resolves when the broker has accepted the consumer; rejects with its refusal, or when the channel is lost. */
   async consume(): Promise<void> {
-    const { queue, prefetch } = this.#options;
-    // Per consumer, not `global` (which quorum queues refuse), and only for consumers that start after it.
-    await this.#channel.prefetch(prefetch, false);
-    const { consumerTag } = await this.#channel.consume(queue, (received) => {
-      if (received === null) return this.#cancelledByBroker();
-      if (this.#gathered.length === 0) queueMicrotask(() => this.#flush());
-      this.#ledger.receive(received.fields.deliveryTag);
-      this.#gathered.push(new AmqpDelivery(received, { queue, session: this }));
-    });
-    this.#consumerTag = consumerTag;
+    await this.#addShare(this.#options.prefetch);
     this.#isConsuming = this.#isOpen;
+  }
+
+  /** Resolves when the broker has confirmed it, or when the channel is gone. */
+  async resize(prefetch: number): Promise<void> {
+    if (!this.#isConsuming) return;
+    const ended: Share[] = [];
+    let missing = prefetch - this.#shares.reduce((sum, share) => sum + share.prefetch, 0);
+    while (missing < 0) {
+      const newest = this.#shares.pop() as Share;
+      ended.push(newest);
+      missing += newest.prefetch;
+    }
+    // One begins before the last one ends: there are queues that are deleted with their last consumer.
+    const begun = missing > 0 ? [this.#addShare(missing)] : [];
+    await this.#answers([...begun, ...ended.map(({ consumerTag }) => this.#channel.cancel(consumerTag))]);
+    this.#flush();
+  }
+
+  /** Those that came to a consumer which has been ended since: they count towards no prefetch. */
+  beyond(deliveries: readonly Delivery[]): readonly Delivery[] {
+    const tags = new Set(this.#shares.map(({ consumerTag }) => consumerTag));
+    return (deliveries as readonly AmqpDelivery[]).filter(
+      ({ session, consumerTag }) => session === this && !tags.has(consumerTag),
+    );
   }
 
   /** Hands over what has come, and from now on what comes. Until then, whoever consumes may not know its consumer yet. */
@@ -61,8 +89,8 @@ export class ConsumerSession {
   /** Resolves when the broker has confirmed it and what came before has been handed over, or when the channel is gone. */
   async cancel(): Promise<void> {
     this.#isConsuming = false;
-    if (!this.#isOpen || this.#consumerTag === null) return;
-    await Promise.race([this.#channel.cancel(this.#consumerTag).catch(() => undefined), this.closed]);
+    if (!this.#isOpen) return;
+    await this.#answers(this.#shares.splice(0).map(({ consumerTag }) => this.#channel.cancel(consumerTag)));
     this.#flush();
   }
 
@@ -90,6 +118,28 @@ export class ConsumerSession {
     }
   }
 
+  async #addShare(prefetch: number): Promise<void> {
+    const { queue } = this.#options;
+    const consumerTag = `lovage-${(this.#started += 1)}`;
+    this.#shares.push({ consumerTag, prefetch });
+    const receive = (received: ConsumeMessage | null): void => {
+      if (received === null) return this.#cancelledByBroker();
+      if (this.#gathered.length === 0) queueMicrotask(() => this.#flush());
+      this.#ledger.receive(received.fields.deliveryTag);
+      this.#gathered.push(new AmqpDelivery(received, { queue, session: this }));
+    };
+    // Per consumer, not `global` (which quorum queues refuse), and only for consumers that start after it. Sent together: nothing comes between them.
+    await Promise.all([
+      this.#channel.prefetch(prefetch, false),
+      this.#channel.consume(queue, receive, { consumerTag }),
+    ]);
+  }
+
+  /** Resolves when the broker has answered all of them, or when the channel is gone. */
+  async #answers(requests: readonly Promise<unknown>[]): Promise<void> {
+    await Promise.race([Promise.allSettled(requests), this.closed]);
+  }
+
   #send(how: Settle, deliveryTag: number, multiple: boolean): void {
     const message = { fields: { deliveryTag } } as Message; // all that amqplib reads of it
     if (how === 'ack') this.#channel.ack(message, multiple);
@@ -110,7 +160,7 @@ export class ConsumerSession {
   /** The queue was deleted, or its node went down: this channel has nothing more to give. */
   #cancelledByBroker(): void {
     this.#isConsuming = false;
-    this.#consumerTag = null;
+    this.#shares.length = 0;
     void this.close();
   }
 }

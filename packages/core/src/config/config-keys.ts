@@ -219,7 +219,7 @@ export const CONFIG_KEYS = {
   }),
   'worker.prefetch': optional(type.integer({ min: 1, max: UINT16 }), {
     celery: 'worker_prefetch_multiplier',
-    doc: 'Messages held by one process for each queue. Unset: 4 × as many as the default pool runs at once, at most 2,000.',
+    doc: 'Messages held by one process for each queue. Unset: about as many as it finishes in a second, from 2 × as many as it runs at once up to 2,000, and at most 64 MB.',
   }),
   'worker.queues': optional(type.queueNames, {
     doc: 'The queues to consume. Unset: the default queue, those of the registered tasks, and those in `routes` and `queues`, except queues with `declare: false` that no registered task uses.',

@@ -121,7 +121,7 @@ export interface WorkerConfig {
   readonly pool?: PoolName;
   /** Threads of one process, if any task needs them. Default null: as many as the machine runs in parallel. */
   readonly threads?: number | null;
-  /** Deliveries held for each queue. Default null: 4 × as many as the default pool runs at once, at most 2,000. */
+  /** Deliveries held for each queue. Default null: about as many as are finished in a second, from 2 × as many as run at once up to 2,000, and at most 64 MB. */
   readonly prefetch?: number | null;
   /** The queues to consume. Default null: all that the app knows of. */
   readonly queues?: string | readonly string[] | null;

@@ -113,7 +113,7 @@ export interface WorkerSettings {
   readonly pool: PoolName;
   /** Threads of one process; null: as many as the machine runs in parallel. */
   readonly threads: number | null;
-  /** Deliveries held by one process for each queue; null: 4 × as many as the default pool runs at once, at most 2,000. */
+  /** Deliveries held by one process for each queue; null: about as many as it finishes in a second. */
   readonly prefetch: number | null;
   /** The queues to consume; null: the default queue, those of the registered tasks, and those in `routes` and `queues`, but not somebody else's (`declare: false`) that no registered task uses. */
   readonly queues: readonly string[] | null;

@@ -148,12 +148,14 @@ class MemoryConsumer implements Consumer {
   readonly #options: ConsumeOptions;
   readonly #onClose: () => void;
   readonly #unsettled = new Set<Delivery>();
+  #prefetch: number;
   #consuming = false;
   #closed = false;
 
   constructor(queue: MemoryQueue, options: ConsumeOptions, onClose: () => void) {
     this.#queue = queue;
     this.#options = options;
+    this.#prefetch = options.prefetch;
     this.#onClose = onClose;
   }
 
@@ -162,7 +164,7 @@ class MemoryConsumer implements Consumer {
   }
 
   get room(): number {
-    return this.#consuming ? this.#options.prefetch - this.#unsettled.size : 0;
+    return this.#consuming ? Math.max(0, this.#prefetch - this.#unsettled.size) : 0;
   }
 
   open(): void {
@@ -188,6 +190,16 @@ class MemoryConsumer implements Consumer {
 
   requeue(deliveries: readonly Delivery[]): void {
     this.#queue.putBack(deliveries.filter((delivery) => this.#unsettled.delete(delivery)));
+  }
+
+  async resize(prefetch: number): Promise<void> {
+    this.#prefetch = prefetch;
+    this.#queue.dispatch();
+  }
+
+  beyond(deliveries: readonly Delivery[]): readonly Delivery[] {
+    const count = Math.max(0, this.#unsettled.size - this.#prefetch);
+    return deliveries.slice(Math.max(0, deliveries.length - count));
   }
 
   async cancel(): Promise<void> {

@@ -117,8 +117,17 @@ export interface Consumer {
   /** Settles deliveries for good. One whose channel has gone is passed over: the broker delivers it again. */
   ack(deliveries: readonly Delivery[]): void;
 
-  /** Hands deliveries back to the queue. To be called after `cancel`, or the broker may hand them to the same consumer. */
+  /** Hands deliveries back to the queue. To be called after `cancel`, or for what is `beyond` the prefetch: else the broker may hand them to the same consumer. */
   requeue(deliveries: readonly Delivery[]): void;
+
+  /**
+   * Changes how many unsettled deliveries it may hold; at least 1. Resolves when the broker has confirmed it (or the channel is gone: the next one begins with it). What is held beyond a
+   * smaller prefetch is still to be settled. Changes nothing after `cancel`.
+   */
+  resize(prefetch: number): Promise<void>;
+
+  /** Which of these deliveries, held by it, are beyond its prefetch since that was made smaller: they may be handed back before `cancel`, as they make no room for others here. */
+  beyond(deliveries: readonly Delivery[]): readonly Delivery[];
 
   /** Resolves when the broker has confirmed it (or the channel is gone): no delivery comes after that. Settling goes on. Idempotent. */
   cancel(): Promise<void>;

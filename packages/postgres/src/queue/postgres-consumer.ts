@@ -43,6 +43,7 @@ export class PostgresConsumer implements Consumer {
   /** Until when each delivery is ours, by the monotonic clock. */
   readonly #held = new Map<Delivery, number>();
   readonly #aborting = new AbortController();
+  #prefetch: number;
   #state: 'open' | 'cancelled' | 'closed' = 'open';
   #running: Promise<void> = Promise.resolve();
   #settled: QueueDelivery[] = [];
@@ -61,6 +62,7 @@ export class PostgresConsumer implements Consumer {
 
   constructor(options: PostgresConsumerOptions) {
     this.#options = options;
+    this.#prefetch = options.prefetch;
     this.#id = options.context.runtime.uuid();
     this.#alarm = new Alarm(options.context.runtime);
   }
@@ -103,6 +105,16 @@ export class PostgresConsumer implements Consumer {
     for (const delivery of deliveries)
       if (this.#held.delete(delivery) && delivery instanceof QueueDelivery) this.#returned.push(delivery);
     if (this.#returned.length > 0) this.#alarm.ringIn(0);
+  }
+
+  async resize(prefetch: number): Promise<void> {
+    this.#prefetch = prefetch;
+    this.#alarm.ringIn(0);
+  }
+
+  beyond(deliveries: readonly Delivery[]): readonly Delivery[] {
+    const count = Math.max(0, this.#held.size - this.#prefetch);
+    return deliveries.slice(Math.max(0, deliveries.length - count));
   }
 
   async cancel(): Promise<void> {
@@ -183,9 +195,9 @@ export class PostgresConsumer implements Consumer {
 
   /** True: there may well be more, and room for it. */
   async #claim(): Promise<boolean> {
-    const { database, statements, queue, prefetch, onDeliveries } = this.#options;
+    const { database, statements, queue, onDeliveries } = this.#options;
     const now = this.#now();
-    const room = prefetch - this.#held.size;
+    const room = this.#prefetch - this.#held.size;
     if (this.#state !== 'open' || room <= 0 || now < this.#notBefore) return false;
     if (!this.#mayBeMore && now < this.#lookAt) return false;
     // Whoever wakes it from here on may mean a row that this look does not see.
@@ -243,7 +255,7 @@ export class PostgresConsumer implements Consumer {
 
   async #rest(): Promise<void> {
     const now = this.#now();
-    const room = this.#state === 'open' && this.#held.size < this.#options.prefetch;
+    const room = this.#state === 'open' && this.#held.size < this.#prefetch;
     const look = this.#mayBeMore ? this.#notBefore : this.#lookAt;
     const until = room ? Math.min(this.#renewAt, Math.max(look, this.#notBefore)) : this.#renewAt;
     this.#alarm.ringIn(Math.max(0, Math.ceil(until - now)));
