@@ -3,7 +3,7 @@
 import type { Config } from 'jest';
 
 const config: Config = {
-  testMatch: ['<rootDir>/packages/*/src/**/*.test.ts', '<rootDir>/test/**/*.test.ts'],
+  testMatch: ['packages/*/src', 'test', 'benchmarks'].map((folder) => `<rootDir>/${folder}/**/*.test.ts`),
   testTimeout: 10_000, // for a unit test; a file that starts processes raises its own
   maxWorkers: 2,
   testSequencer: '<rootDir>/scripts/longest-first.js',

@@ -1,4 +1,5 @@
-import { type Comparison, defineCase, type Figure, reading, type Turn } from '../runner/case.js';
+import type { CeleryPeer } from '../../test/interop/celery-peer.js';
+import { type Comparison, defineCase, type Figure, type Goal, reading, type Turn } from '../runner/case.js';
 import type { Ground } from '../runner/ground.js';
 import { bullmq } from '../subjects/bullmq.js';
 import { celery } from '../subjects/celery.js';
@@ -22,32 +23,38 @@ interface Peer {
   readonly subject: Subject;
   /** Of the tasks: what it does in about the time that the others need. */
   readonly share: number;
-  readonly goal?: Figure['goal'];
-  /** false: it has no call for many tasks. */
-  readonly bulk: boolean;
+  /** The same of calls made one by one, where it also has one call for many; those fill its queue then. */
+  readonly calls?: number;
+  readonly goal?: Goal;
 }
 
 export async function besidePeers(ground: Ground, tasks: number): Promise<Comparison> {
-  const subject = lovage(ground);
   const all = await peersOn(ground);
-  const bulk = all.filter((one) => one.bulk);
+  const peers = all.slice(1);
   const few = (share: number): number => Math.max(20, Math.ceil(tasks * share));
-  const byThousand = (name: string): string => `${name}, by 1,000`;
-  const many = ({ subject: one, share }: Pick<Peer, 'subject' | 'share'>): Turn =>
-    callerTurnOf(one, { tasks: few(share), how: 'bulk' }, byThousand(one.name));
+  const named = (list: readonly Peer[]): readonly string[] => list.map(({ subject: { name } }) => name);
   return {
     title: 'no-op tasks, one worker process',
-    turns: [
-      turnOf(subject, { tasks }),
-      ...all.map((one) => turnOf(one.subject, { tasks: few(one.share) })),
-      many({ subject, share: 1 }),
-      ...bulk.map(many),
-    ],
+    turns: all.flatMap(({ subject, share, calls }): readonly Turn[] =>
+      calls === undefined
+        ? [turnOf(subject, { tasks: few(share) })]
+        : [
+            turnOf(subject, { tasks: few(share), how: 'bulk' }),
+            callerTurnOf(subject, { tasks: few(calls) }, callByCall(subject.name)),
+          ],
+    ),
     figures: [
-      ...all.map(({ subject: { name }, goal }) => ({ ...executed('execute', 'lovage', name), ...(goal && { goal }) })),
-      ...all.map(({ subject: { name } }) => enqueued('enqueue, call by call', 'lovage', name)),
-      ...bulk.map(({ subject: { name } }) => enqueued('enqueue, by 1,000', byThousand('lovage'), byThousand(name))),
-      ...all.map(({ subject: { name } }): Figure => ({
+      ...peers.map(({ subject: { name }, goal }) => ({
+        ...executed('execute', 'lovage', name),
+        ...(goal && { goal }),
+      })),
+      ...peers.map(({ subject: { name }, calls }) =>
+        enqueued('enqueue, call by call', callByCall('lovage'), calls === undefined ? name : callByCall(name)),
+      ),
+      ...named(peers.filter(({ calls }) => calls !== undefined)).map((name) =>
+        enqueued('enqueue, by 1,000', 'lovage', name),
+      ),
+      ...named(peers).map((name): Figure => ({
         figure: 'processor time of the worker, a task',
         unit: 'µs',
         of: reading('lovage', 'cpu'),
@@ -57,27 +64,33 @@ export async function besidePeers(ground: Ground, tasks: number): Promise<Compar
   };
 }
 
+function callByCall(name: string): string {
+  return `${name}, call by call`;
+}
+
+/** Lovage comes first. */
 async function peersOn(ground: Ground): Promise<readonly Peer[]> {
-  const noResult = { goal: { atLeast: 1 } };
   const redis = await ground.redis();
   const python = ground.celery();
-  const pools = ['solo', 'prefork'] as const;
+  const noResults = { goal: { atLeast: 1 } };
   return [
-    { subject: await handWritten(ground), share: 1, bulk: false, goal: { atLeast: 0.8 } },
-    { subject: await handWritten(ground, { store: false }), share: 1, bulk: false },
-    ...(redis === null ? [] : [{ subject: bullmq(redis), share: 0.5, bulk: true, goal: { atLeast: 1.5 } }]),
-    { subject: await graphileWorker(ground), share: 0.5, bulk: true, ...noResult },
-    { subject: await pgBoss(ground), share: 0.5, bulk: true, ...noResult },
-    ...(python === null
-      ? []
-      : pools.flatMap((pool) => [
-          { subject: celery(python, ground, { pool, results: false }), share: 0.1, bulk: false, ...noResult },
-          {
-            subject: celery(python, ground, { pool, results: true }),
-            share: 0.02,
-            bulk: false,
-            goal: { atLeast: 20 },
-          },
-        ])),
+    { subject: lovage(ground), share: 1, calls: 1 },
+    { subject: await handWritten(ground), share: 1, goal: { atLeast: 0.8 } },
+    { subject: await handWritten(ground, { store: false }), share: 1 },
+    ...(redis === null ? [] : [{ subject: bullmq(redis), share: 0.5, calls: 0.5, goal: { atLeast: 1.5 } }]),
+    { subject: await graphileWorker(ground), share: 0.5, calls: 0.05, ...noResults },
+    { subject: await pgBoss(ground), share: 0.5, calls: 0.1, ...noResults },
+    ...(python === null ? [] : celeryPeers(python, ground)),
+  ];
+}
+
+function celeryPeers(python: CeleryPeer, ground: Ground): readonly Peer[] {
+  const [noResults, results] = [{ atLeast: 1 }, { atLeast: 20 }];
+  return [
+    { subject: celery(python, ground, { pool: 'solo', results: false }), share: 0.1, goal: noResults },
+    { subject: celery(python, ground, { pool: 'prefork', results: false }), share: 0.1, goal: noResults },
+    // It connects for each result.
+    { subject: celery(python, ground, { pool: 'solo', results: true }), share: 0.005, goal: results },
+    { subject: celery(python, ground, { pool: 'prefork', results: true }), share: 0.02, goal: results },
   ];
 }

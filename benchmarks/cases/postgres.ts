@@ -71,6 +71,8 @@ async function rates(ground: Ground, { tasks, onPostgres, onRabbit }: Rates): Pr
       executed('execute', onPostgres.name, onRabbit.name),
       { ...both(onPostgres.name, byHand.name), ...GOAL },
       both(onPostgres.name, onRabbit.name),
+      rss(onPostgres.name, byHand.name),
+      rss(onPostgres.name, onRabbit.name),
     ],
   };
 }
@@ -93,4 +95,13 @@ function both(name: string, beside: string): Figure {
     return { name: turn, turn, of: (round) => 1 / (1 / sent.of(round) + 1 / run.of(round)) };
   };
   return { figure: 'enqueue and execute', unit: '/s', of: series(name), beside: series(beside) };
+}
+
+function rss(name: string, beside: string): Figure {
+  return {
+    figure: 'RSS of the worker at the end',
+    unit: 'MB',
+    of: reading(name, 'rss'),
+    beside: reading(beside, 'rss'),
+  };
 }

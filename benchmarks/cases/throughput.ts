@@ -124,17 +124,15 @@ async function sleeping(ground: Ground, { tasks, size }: SizedTasks): Promise<Co
   };
 }
 
-function processes(ground: Ground, { tasks, counts }: { readonly tasks: number; readonly counts: readonly number[] }) {
-  const [one, ...more] = [1, ...counts.filter((count) => count > 1)].map((count) => ({
-    count,
-    name: inProcesses(count),
-  }));
-  const all = [one, ...more].flatMap((some) => some ?? []);
+function processes(ground: Ground, { tasks, counts }: ProcessTasks): Comparison {
+  const more = counts.filter((count) => count > 1);
   return {
     title: 'no-op tasks in several worker processes',
-    turns: all.map(({ count, name }) => turnOf(lovage(ground, { name, processes: count }), { tasks })),
-    figures: more.map(({ name }) => executed('execute, no-op', name, inProcesses(1))),
-  } satisfies Comparison;
+    turns: [1, ...more].map((count) =>
+      turnOf(lovage(ground, { name: inProcesses(count), processes: count }), { tasks }),
+    ),
+    figures: more.map((count) => executed('execute, no-op', inProcesses(count), inProcesses(1))),
+  };
 }
 
 export function computing(ground: Ground, tasks: number): Comparison {
@@ -148,6 +146,11 @@ export function computing(ground: Ground, tasks: number): Comparison {
       { ...executed('execute, 10 ms of processor time', inProcesses(2), inProcesses(1)), goal: { atLeast: 1.7 } },
     ],
   };
+}
+
+interface ProcessTasks {
+  readonly tasks: number;
+  readonly counts: readonly number[];
 }
 
 interface SizedTasks {

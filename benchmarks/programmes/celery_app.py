@@ -24,7 +24,7 @@ app.conf.update(
 
 @app.task(name="bench.add")
 def add(x, y):
-    os.write(1, b".")
+    os.write(1, b"\x01")  # see done() of load.mjs
     return x + y
 
 

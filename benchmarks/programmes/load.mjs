@@ -89,14 +89,14 @@ export async function timeCalls(call) {
 
 let unsaid = 0;
 
-/** One byte on standard output for each task that is done: whoever starts the worker counts and times them. */
+/** One byte of 1 on standard output for each task that is done: whoever starts the worker counts and times them. */
 export function done(tasks = 1) {
   if (unsaid === 0) setImmediate(say);
   unsaid += tasks;
 }
 
 function say() {
-  writeSync(1, '.'.repeat(unsaid));
+  writeSync(1, '\x01'.repeat(unsaid));
   unsaid = 0;
 }
 

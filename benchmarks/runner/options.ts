@@ -49,7 +49,7 @@ export function readOptions(args: readonly string[], known: readonly Case[]): Su
     cases,
     small: values.small,
     install: values.install,
-    rounds: values.rounds === undefined ? ROUNDS[values.small ? 'small' : 'full'] : whole('rounds', values.rounds),
+    rounds: roundsOf(values),
     json: values.json,
     markdown: values.markdown,
     svg: values.svg,
@@ -85,6 +85,13 @@ export function usageOf(known: readonly Case[]): string {
       ),
     ),
   ].join('\n');
+}
+
+function roundsOf({ small, rounds }: { readonly small: boolean; readonly rounds?: string }): number {
+  if (rounds === undefined) return ROUNDS[small ? 'small' : 'full'];
+  const count = whole('rounds', rounds);
+  if (count === 0) throw new Error('expected --rounds to be at least 1, got 0');
+  return count;
 }
 
 function casesOf(names: readonly string[], known: readonly Case[]): readonly Case[] {

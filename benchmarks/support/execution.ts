@@ -69,7 +69,10 @@ export async function executeToCount(work: Work): Promise<Readings> {
     let latest = 0;
     const starts: Mark[] = [];
     worker.stdout?.on('data', (chunk: Buffer) => {
-      count += chunk.length;
+      // Celery's banner comes here too.
+      const done = chunk.reduce((sum, byte) => sum + (byte === 1 ? 1 : 0), 0);
+      if (done === 0) return;
+      count += done;
       latest = performance.now();
       if (starts.length === 0) starts.push({ tasks: count, at: latest, cpu: cpuOf(worker.pid) });
     });
