@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import * as core from '@lovage/core';
 import * as lovage from './index.js';
 
@@ -11,4 +12,9 @@ test('the face of the package is what users call', () => {
 test("its classes are core's own, not copies", () => {
   expect(lovage.Lovage).toBe(core.Lovage);
   expect(lovage.TaskContext).toBe(core.TaskContext);
+});
+
+test('a caller does not load what logs', () => {
+  const script = `require('lovage'); console.log(Object.keys(require.cache).filter((file) => /winston/.test(file)).length)`;
+  expect(execFileSync(process.execPath, ['-e', script], { cwd: __dirname, encoding: 'utf8' })).toBe('0\n');
 });
