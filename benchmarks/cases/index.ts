@@ -1,5 +1,6 @@
 import type { Case } from '../runner/case.js';
 import { bar } from './bar.js';
+import { cost } from './cost.js';
 import { footprint } from './footprint.js';
 import { growth } from './growth.js';
 import { latency } from './latency.js';
@@ -8,4 +9,4 @@ import { peers } from './peers.js';
 import { postgres } from './postgres.js';
 import { throughput } from './throughput.js';
 
-export const CASES: readonly Case[] = [throughput, latency, footprint, growth, outbox, postgres, peers, bar];
+export const CASES: readonly Case[] = [throughput, cost, latency, footprint, growth, outbox, postgres, peers, bar];
