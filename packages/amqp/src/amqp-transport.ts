@@ -126,6 +126,7 @@ class AmqpTransport implements Transport {
       context: this.#context,
       topology: this.#topology,
       answerTimeoutMs: this.#settings.connectTimeoutMs,
+      idleMs: this.#settings.heartbeatMs,
       onClosed: () => this.#consumers.delete(consumer),
     });
     this.#consumers.add(consumer);

@@ -119,6 +119,49 @@ test('a queue deleted under its consumer is declared and consumed again', async 
   await eventually(() => expect(idsOf(deliveries)).toEqual(['later']));
 });
 
+test('a queue that goes without a word is missed all the same', async () => {
+  await subject.transport.stop();
+  subject = client(proxy.url, { heartbeatMs: 1_000 });
+  // Then the broker does not say so.
+  proxy.rewriteRequests((bytes) => {
+    const at = bytes.indexOf('consumer_cancel_notify');
+    if (at !== -1) bytes.write('consumer_cancel_ignore', at);
+    return bytes;
+  });
+  await subject.transport.start({ retryForMs: 5_000 });
+  await subject.transport.declare([queueSpec({ name: queue })]);
+  const { consumer, deliveries } = await consume();
+  await publish('before');
+  await eventually(() => expect(idsOf(deliveries)).toEqual(['before']));
+  const warning = subject.next('warning');
+  await eyes.channel.deleteQueue(queue);
+  consumer.ack(deliveries);
+  expect((await warning).message).toContain('NOT_FOUND');
+  await eventually(() => expect(consumer.consuming).toBe(true));
+  await publish('after');
+  await eventually(() => expect(idsOf(deliveries)).toEqual(['before', 'after']));
+});
+
+test('a consumer that nothing comes to begins anew, once all is settled, and keeps its prefetch', async () => {
+  await subject.transport.stop();
+  subject = client(proxy.url, { heartbeatMs: 1_000 });
+  await subject.transport.start({ retryForMs: 5_000 });
+  let renewals = 0;
+  proxy.rewriteRequests((bytes) => {
+    if (bytes.includes(Buffer.from([0, 60, 0, 20]))) renewals += 1; // class basic, method consume
+    return bytes;
+  });
+  const { consumer, deliveries } = await consume(3);
+  await publish('a');
+  await eventually(() => expect(deliveries).toHaveLength(1));
+  consumer.ack(deliveries);
+  await eventually(() => expect(renewals).toBe(3)); // the first one, and two more
+  await publish('b', 'c', 'd', 'e', 'f');
+  await eventually(() => expect(deliveries).toHaveLength(4));
+  expect((await eyes.channel.checkQueue(queue)).messageCount).toBe(2);
+  expect((await eyes.channel.checkQueue(queue)).consumerCount).toBe(1);
+});
+
 test('a channel that the broker closes is replaced', async () => {
   const deliveries: Delivery[] = [];
   const onLost = jest.fn();

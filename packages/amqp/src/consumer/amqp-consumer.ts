@@ -15,6 +15,8 @@ export interface AmqpConsumerOptions {
   readonly topology: Topology;
   /** How long the broker may take to accept it, in milliseconds; then another channel is tried. */
   readonly answerTimeoutMs: number;
+  /** After how long without a delivery it begins anew, in case that it is no consumer any more. */
+  readonly idleMs: number;
   /** Called once, when it is closed or could not be opened. */
   readonly onClosed: () => void;
 }
@@ -103,6 +105,7 @@ export class AmqpConsumer implements Consumer {
       this.#accept();
       this.#isAccepted = true;
       setImmediate(() => session.release());
+      session.renewWhenIdle(this.#options.idleMs);
       const error = await session.closed;
       if (this.#ended.signal.aborted) return;
       this.#guard(() => this.#options.consume.onLost?.());

@@ -13,6 +13,10 @@ export class TagLedger {
   /** In rising order, as they came. */
   readonly #unsettled = new Set<number>();
 
+  get isEmpty(): boolean {
+    return this.#unsettled.size === 0;
+  }
+
   receive(tag: number): void {
     this.#unsettled.add(tag);
   }

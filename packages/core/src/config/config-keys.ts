@@ -98,7 +98,7 @@ export const CONFIG_KEYS = {
   }),
   'broker.heartbeat': key(type.duration({ min: '1s', max: '10m' }), '30s', {
     celery: 'broker_heartbeat',
-    doc: 'How often a silent connection is probed.',
+    doc: 'How often a silent connection is probed, and a RabbitMQ consumer begun anew that nothing comes to.',
   }),
   'broker.connectTimeout': key(timer, '10s', {
     celery: 'broker_connection_timeout',
