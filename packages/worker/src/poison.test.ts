@@ -66,7 +66,10 @@ async function stateOf(rig: Rig, id: string) {
 beforeEach(() => {
   Gated.runs = [];
 });
-afterEach(() => Promise.all(rigs.splice(0).map((rig) => rig.stop())));
+afterEach(async () => {
+  Gated.release();
+  await Promise.all(rigs.splice(0).map((rig) => rig.stop()));
+});
 
 describe('starts', () => {
   it('of what is delivered for the first time are no concern of the database', async () => {

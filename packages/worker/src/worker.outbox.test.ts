@@ -130,6 +130,7 @@ beforeEach(() => {
   Flaky.begun = [];
 });
 afterEach(async () => {
+  Gated.release();
   await Promise.all(rigs.splice(0).map((each) => each.stop()));
 });
 

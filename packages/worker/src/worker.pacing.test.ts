@@ -36,6 +36,7 @@ beforeEach(() => {
   Gated.runs = [];
 });
 afterEach(async () => {
+  Gated.release();
   await Promise.all(rigs.splice(0).map((rig) => rig.stop()));
 });
 

@@ -110,6 +110,7 @@ beforeEach(() => {
   queue = `worker-${randomBytes(6).toString('hex')}`;
 });
 afterEach(async () => {
+  Gated.release();
   await Promise.all(rigs.splice(0).map((rig) => rig.stop()));
   await database.query(`TRUNCATE ${schema}.outbox, ${schema}.queues, ${schema}.consumers, ${schema}.unique_keys`);
 });

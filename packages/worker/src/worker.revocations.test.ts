@@ -131,6 +131,7 @@ beforeEach(() => {
   queue = `revoke-${randomBytes(6).toString('hex')}`;
 });
 afterEach(async () => {
+  Gated.release();
   await Promise.all(rigs.splice(0).map((rig) => rig.stop()));
   await Promise.all(proxies.splice(0).map((proxy) => proxy.stop()));
   const channel = await broker.createChannel();

@@ -107,6 +107,7 @@ beforeEach(() => {
   queue = `worker-${randomBytes(6).toString('hex')}`;
 });
 afterEach(async () => {
+  Gated.release();
   await Promise.all(rigs.splice(0).map((rig) => rig.stop()));
   const channel = await broker.createChannel();
   for (const name of [queue, lostQueueOf(queue), deadQueueOf(queue)]) await channel.deleteQueue(name);

@@ -112,7 +112,10 @@ async function expectAllAcknowledged(): Promise<void> {
 beforeEach(() => {
   Gated.runs = [];
 });
-afterEach(() => rig.stop());
+afterEach(async () => {
+  Gated.release();
+  await rig.stop();
+});
 
 describe('a worker', () => {
   it('says what it is when it is ready', async () => {

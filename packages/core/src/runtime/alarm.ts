@@ -14,9 +14,11 @@ export class Alarm {
 
   /** It rings in so many milliseconds, if not sooner. */
   ringIn(ms: number): void {
-    const at = this.#runtime.monotonic() + ms;
-    if (this.#hasRung || at >= this.#at) return;
+    if (this.#hasRung) return;
+    // Also where it is overdue: its timer may be late.
     if (ms <= 0) return this.#ring();
+    const at = this.#runtime.monotonic() + ms;
+    if (at >= this.#at) return;
     this.#at = at;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#ring(), ms);

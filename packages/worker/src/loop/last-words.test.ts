@@ -15,7 +15,10 @@ async function start(options: Partial<RigOptions> = {}): Promise<Rig> {
 }
 
 beforeEach(() => (Gated.runs = []));
-afterEach(() => Promise.all(rigs.splice(0).map((rig) => rig.stop())));
+afterEach(async () => {
+  Gated.release();
+  await Promise.all(rigs.splice(0).map((rig) => rig.stop()));
+});
 
 const recordOf = async (rig: Rig, id: string) => (await rig.results.find({ ids: [id] }))[0];
 
