@@ -62,6 +62,8 @@ export class PostgresPartitions implements ResultPartitions {
   readonly #database: Database;
   readonly #schema: string;
   readonly #expiresMs: number;
+  /** Until when at least a partition holds a record that is too young. */
+  readonly #youngUntil = new Map<string, number>();
   readonly #query: Query = (text, values = []) => this.#database.run(statement(text), values);
 
   constructor({ database, schema, expiresMs }: PostgresPartitionsOptions) {
@@ -97,7 +99,7 @@ export class PostgresPartitions implements ResultPartitions {
     const dropped: string[] = [];
     const held: HeldPartition[] = [];
     for (const { name } of table.partitions.filter(({ to }) => to <= table.now - this.#expiresMs)) {
-      const end = await this.#drop(name, dryRun);
+      const end = await this.#settle(name, { now: table.now, dryRun });
       if (end === 'dropped') dropped.push(name);
       else if (end !== 'gone') held.push({ name, because: end });
     }
@@ -203,50 +205,73 @@ export class PostgresPartitions implements ResultPartitions {
   }
 
   /** What has become of it, or would; `gone`: somebody else was faster. */
-  async #drop(name: string, dryRun: boolean): Promise<HeldPartition['because'] | 'dropped' | 'gone'> {
+  async #settle(
+    name: string,
+    { now, dryRun }: { now: number; dryRun: boolean },
+  ): Promise<HeldPartition['because'] | 'dropped' | 'gone'> {
+    // Once a minute this must be cheap: all of it is read only where it may well be over.
+    if (now < (this.#youngUntil.get(name) ?? 0)) return 'young';
+    try {
+      const because = await this.#transaction((query) => this.#heldBy(query, { name, now }));
+      return because ?? (dryRun ? 'dropped' : await this.#drop(name, now));
+    } catch (error) {
+      if (sqlStateOf(error) === UNDEFINED_TABLE) return 'gone';
+      throw error;
+    }
+  }
+
+  async #drop(name: string, now: number): Promise<HeldPartition['because'] | 'dropped'> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const because = await this.#heldBy(this.#query, name);
-        if (because !== null || dryRun) return because ?? 'dropped';
         return await this.#inTurn(async (query) => {
-          // Nobody writes to it any more, from before it is looked at until it is gone.
+          // Nobody writes to it any more, from before it is looked at again until it is gone.
           await query(`LOCK TABLE ${this.#name(name)} IN SHARE MODE`);
-          const now = await this.#heldBy(query, name);
-          if (now === null) await query(`DROP TABLE ${this.#name(name)}`);
-          return now ?? 'dropped';
+          const because = await this.#heldBy(query, { name, now });
+          if (because === null) await query(`DROP TABLE ${this.#name(name)}`);
+          return because ?? 'dropped';
         });
       } catch (error) {
-        if (sqlStateOf(error) === UNDEFINED_TABLE) return 'gone';
         if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
         if (attempt === LOCK_ATTEMPTS) return 'busy';
       }
     }
   }
 
-  async #heldBy(query: Query, name: string): Promise<HeldPartition['because'] | null> {
+  /** What keeps it; null: nothing. An index has what is open. */
+  async #heldBy(query: Query, { name, now }: { name: string; now: number }): Promise<'open' | 'young' | null> {
+    const open = await query(`SELECT FROM ${this.#name(name)} WHERE state NOT IN (${FINAL_STATES}) LIMIT 1`);
+    if (open.length > 0) return 'open';
     const [row] = await query(
-      `SELECT CASE WHEN state IN (${FINAL_STATES}) THEN 'young' ELSE 'open' END AS because FROM ${this.#name(name)}
-       WHERE (state IN (${FINAL_STATES}) AND finished_at < now() - $1::float8 * interval '1 millisecond') IS NOT TRUE LIMIT 1`,
-      [this.#expiresMs],
+      `SELECT extract(epoch FROM max(COALESCE(finished_at, now()))) * 1000 AS last FROM ${this.#name(name)}`,
     );
-    return (row?.['because'] as HeldPartition['because'] | undefined) ?? null;
+    const youngUntil = Number(row?.['last'] ?? 0) + this.#expiresMs;
+    if (youngUntil < now) return null;
+    this.#youngUntil.set(name, youngUntil);
+    return 'young';
   }
 
   #name(table: string): string {
     return `${escapeIdentifier(this.#schema)}.${escapeIdentifier(table)}`;
   }
 
-  /** One transaction, while no other process migrates or maintains this schema. What it locks it waits for but a moment; what it reads takes as long as it takes. */
-  async #inTurn<T>(work: (query: Query) => Promise<T>): Promise<T> {
-    return this.#database.use(async (client) => {
+  /** One transaction, while no other process migrates or maintains this schema. What it locks it waits for but a moment. */
+  #inTurn<T>(work: (query: Query) => Promise<T>): Promise<T> {
+    return this.#transaction(async (query) => {
+      await query(`SET LOCAL lock_timeout = ${TURN_TIMEOUT_MS}`);
+      await query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`lovage.migrate.${this.#schema}`]);
+      await query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
+      return await work(query);
+    });
+  }
+
+  /** What it reads takes as long as it takes. */
+  async #transaction<T>(work: (query: Query) => Promise<T>): Promise<T> {
+    return await this.#database.use(async (client) => {
       const query: Query = async (text, values = []) =>
         (await client.query<Record<string, string | null>>(text, [...values])).rows;
-      await query(`BEGIN ISOLATION LEVEL READ COMMITTED`);
+      await query('BEGIN ISOLATION LEVEL READ COMMITTED');
       try {
-        await query(`SET LOCAL lock_timeout = ${TURN_TIMEOUT_MS}`);
         await query('SET LOCAL statement_timeout = 0');
-        await query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`lovage.migrate.${this.#schema}`]);
-        await query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
         const result = await work(query);
         await query('COMMIT');
         return result;
