@@ -13,11 +13,15 @@ const REASONS = {
   busy: 'it was in use all the time: try again',
 } as const satisfies Record<HeldPartition['because'], string>;
 
-/** What has become of the partitions, a line each. */
-export function describePartitions({ made, dropped, held }: PartitionChanges, colors: Colors): readonly string[] {
+/** What has become of the partitions, or would, a line each. */
+export function describePartitions(
+  { made, dropped, held }: PartitionChanges,
+  { colors, dryRun }: { readonly colors: Colors; readonly dryRun: boolean },
+): readonly string[] {
+  const [make, drop] = dryRun ? ['would make', 'would drop'] : ['made', 'dropped'];
   return [
-    ...made.map((name) => `${colors.green('made')} ${name}`),
-    ...dropped.map((name) => `${colors.green('dropped')} ${name}`),
+    ...made.map((name) => `${colors.green(make)} ${name}`),
+    ...dropped.map((name) => `${colors.green(drop)} ${name}`),
     ...held.map(({ name, because }) => `${colors.yellow('kept')} ${name}: ${REASONS[because]}`),
   ];
 }

@@ -39,7 +39,7 @@ export const command = defineCommand({
         if (options.dryRun) line('the results are not partitioned');
         return 'ok';
       }
-      for (const text of describePartitions(partitions, colors)) line(text);
+      for (const text of describePartitions(partitions, { colors, dryRun: options.dryRun })) line(text);
       if (options.dryRun) line(`nothing was changed; partitioned by ${partitions.period}`);
       return 'ok';
     }),

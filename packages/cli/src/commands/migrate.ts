@@ -41,7 +41,9 @@ export const command = defineCommand({
       if (partitions !== null && period !== null) {
         const changes = await partitions.partitionBy(period);
         if (options.json) line(JSON.stringify(changes));
-        else for (const text of [...describePartitions(changes, colors), `partitioned by ${period}`]) line(text);
+        else
+          for (const text of [...describePartitions(changes, { colors, dryRun: false }), `partitioned by ${period}`])
+            line(text);
       }
       return ends.find((end) => end !== 'ok') ?? 'ok';
 
