@@ -1,9 +1,7 @@
 import type { Message } from '@lovage/core';
 import type { ConfirmChannel } from 'amqplib';
-import { encodeHeaders } from '../wire/header-codec.js';
+import { type ChannelWriter, channelWriter } from './channel-writer.js';
 import type { Sending } from './publish-batch.js';
-import { sendOn } from './send-on.js';
-import type { PublishOptions, SendFunction } from './send-on.js';
 
 /** One word of the broker: this delivery tag, and with `multiple` all before it. */
 interface Confirm {
@@ -25,7 +23,7 @@ export interface LaneListener {
  * publish. The same tag, in the message id, finds a returned message: two copies of one task may be on their way to one queue.
  */
 export class ConfirmLane {
-  readonly #send: SendFunction;
+  readonly #writer: ChannelWriter;
   readonly #id: string;
   readonly #unconfirmed = new Map<number, Sending>();
   readonly #listener: LaneListener;
@@ -33,10 +31,11 @@ export class ConfirmLane {
   /** All tags below it are settled. */
   #lowest = 1;
   #full = false;
+  #flushScheduled = false;
 
   /** `id` makes the message ids of this channel unlike those of all others. */
   constructor(channel: ConfirmChannel, { id, listener }: { readonly id: string; readonly listener: LaneListener }) {
-    this.#send = sendOn(channel);
+    this.#writer = channelWriter(channel);
     this.#id = `${id}.`;
     this.#listener = listener;
     channel.on('ack', (confirm) => this.#settle(confirm, true));
@@ -61,24 +60,14 @@ export class ConfirmLane {
     return this.#full;
   }
 
-  /** Sends. Throws, and then has sent nothing, when the message cannot be encoded or the channel is closing. */
+  /** Sends, together with what else is sent before the next tick. Throws, and then has sent nothing, when the message cannot be encoded or the channel is closing. */
   send(sending: Sending, message: Message): void {
-    const { queue, headers, contentType, contentEncoding, correlationId, replyTo, priority, body } = message;
-    const options: PublishOptions = {
-      mandatory: true,
-      deliveryMode: 2,
-      headers: encodeHeaders(sending.again ? { ...headers, republished: true } : headers),
-      contentType: contentType === '' ? undefined : contentType,
-      contentEncoding: contentEncoding === '' ? undefined : contentEncoding,
-      correlationId: correlationId ?? undefined,
-      replyTo: replyTo ?? undefined,
-      priority: priority ?? undefined,
-      messageId: this.#id + this.#nextTag,
-    };
-    const content = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-    // False means: taken, but no more please.
-    if (!this.#send(queue, options, content)) this.#full = true;
+    const hasRoom = this.#writer.write(message, { messageId: this.#id + this.#nextTag, again: sending.again });
+    if (!hasRoom) this.#full = true;
     this.#unconfirmed.set(this.#nextTag++, sending);
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    process.nextTick(this.#flush);
   }
 
   /** Forgets what is unconfirmed of batches that are over. */
@@ -92,6 +81,11 @@ export class ConfirmLane {
     this.#unconfirmed.clear();
     return left;
   }
+
+  readonly #flush = (): void => {
+    this.#flushScheduled = false;
+    if (!this.#writer.flush()) this.#full = true;
+  };
 
   #settle({ deliveryTag, multiple }: Confirm, confirmed: boolean): void {
     if (multiple) {

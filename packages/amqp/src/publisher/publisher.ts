@@ -14,6 +14,8 @@ import type { PublishOutcome, Sending } from './publish-batch.js';
 
 /** The youngest channel that is given up for a refusal: where a queue is full for long, one a second. */
 const GIVE_UP_AFTER_MS = 1_000;
+/** How many writes amqplib may hold before nothing more is sent: each has 64 KiB at least where many messages are sent, and one message at least. */
+const BUFFERED_CHUNKS = 64;
 /** How many messages a batch sends before the next one has its turn: a lone `delay` never waits behind a whole `delayMany`. */
 const TURN = 32;
 
@@ -95,7 +97,7 @@ export class Publisher {
 
   /** Resolves when its channel is gone: true, if by our wish. */
   async #useChannel(model: ChannelModel): Promise<boolean> {
-    const channel = await model.createConfirmChannel().catch(() => null);
+    const channel = await model.createConfirmChannel({ highWaterMark: BUFFERED_CHUNKS }).catch(() => null);
     if (channel === null) return false; // the connection went meanwhile
     const { runtime } = this.#options;
     const openedAt = runtime.monotonic();

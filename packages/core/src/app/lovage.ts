@@ -117,6 +117,7 @@ export class Lovage {
       events: this.events,
       stopped: this.#stop.signal,
       find: (task) => this.#tasks.get(task),
+      isInline: () => this.#inline,
       routing: () => this.#routing.value ?? this.#routing.get(async () => routingOf(await this.settings())),
       transport: () => this.#broker.value ?? this.connectBroker(),
       backend: () => this.#requireBackend(),

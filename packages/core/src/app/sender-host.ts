@@ -32,6 +32,8 @@ export interface SenderHost {
   readonly stopped: AbortSignal;
   /** The code of a task, if this app has it. */
   find(task: string): TaskDefinition | undefined;
+  /** Each call runs its task, side by side with the others. */
+  isInline(): boolean;
   routing(): Routing | Promise<Routing>;
   /** Connects to the broker, if that has not been done. */
   transport(): Transport | Promise<Transport>;

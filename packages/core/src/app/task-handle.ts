@@ -48,9 +48,8 @@ export class TaskHandle<in Args extends readonly unknown[] = readonly unknown[],
    *   `details.id` as `with({ id })`, it does not run again once it has ended). A call that is written: LOVAGE_RESULTS_NOT_CONFIGURED,
    *   LOVAGE_RESULTS_UNAVAILABLE, LOVAGE_RESULT_NOT_STORABLE, LOVAGE_TRANSACTION_REQUIRED, LOVAGE_SCHEMA, LOVAGE_DRIVER.
    */
-  async delay(...args: Args): Promise<AsyncResult<Result>> {
-    const [result] = await this.#sender.send<Result>(this.#target, this.#options, [args]);
-    return result as AsyncResult<Result>;
+  delay(...args: Args): Promise<AsyncResult<Result>> {
+    return this.#sender.sendOne<Result>(this.#target, this.#options, args);
   }
 
   /**
@@ -66,7 +65,7 @@ export class TaskHandle<in Args extends readonly unknown[] = readonly unknown[],
         'with({ id }) names one call: it cannot be given to the many of delayMany()',
       );
     }
-    return this.#sender.send<Result>(this.#target, this.#options, calls);
+    return this.#sender.sendMany<Result>(this.#target, this.#options, calls);
   }
 
   /** What a REPL shows. */

@@ -80,7 +80,6 @@ export function encodeTask(envelope: TaskEnvelope, argsJson: string, kwargsJson:
     );
   }
   const headers: Record<string, HeaderValue> = {
-    ...envelope.headers,
     lang: 'js',
     task: envelope.task,
     id: envelope.id,
@@ -103,6 +102,7 @@ export function encodeTask(envelope: TaskEnvelope, argsJson: string, kwargsJson:
   if (envelope.unique !== null) headers['unique'] = uniqueHeader(envelope.unique);
   if (envelope.tracked) headers['tracked'] = true;
   if (envelope.unknownSince !== null) headers['unknown_since'] = isoText(envelope.unknownSince);
+  Object.assign(headers, envelope.headers);
   return {
     queue: envelope.queue,
     headers,

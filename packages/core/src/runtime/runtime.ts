@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { uuidv7 } from 'uuidv7';
+import { uuidv7 } from './uuid.js';
 
 /** Clock, randomness and ids, in one injectable place. */
 export interface Runtime {
@@ -17,5 +17,5 @@ export const systemRuntime: Runtime = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   random: () => Math.random(),
-  uuid: () => uuidv7(),
+  uuid: uuidv7,
 };
