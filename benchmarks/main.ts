@@ -13,6 +13,11 @@ import { withServers } from './runner/servers.js';
 import { endWithChildren, isInterrupted } from './support/processes.js';
 
 const args = process.argv.slice(2);
+/** As the report shows it: where it was written to is nobody's concern. */
+const command = ['npm run bench', ...args]
+  .join(' ')
+  .replace(/ --(json|markdown|svg)[= ]\S+/g, '')
+  .replace('bench ', 'bench -- ');
 
 endWithChildren();
 if (args.includes('--help')) console.log(usageOf(CASES));
@@ -48,7 +53,7 @@ async function main(options: SuiteOptions): Promise<void> {
         });
       }
       const machine = await describeMachine({ ...servers, peers: servers.versions() });
-      write({ command: ['npm run bench --', ...args].join(' '), machine, rounds: options.rounds, rows, skipped });
+      write({ command, machine, rounds: options.rounds, rows, skipped });
     });
   } catch (error) {
     if (!isInterrupted()) throw error;
