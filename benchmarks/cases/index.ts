@@ -7,6 +7,18 @@ import { latency } from './latency.js';
 import { outbox } from './outbox.js';
 import { peers } from './peers.js';
 import { postgres } from './postgres.js';
+import { prefetch } from './prefetch.js';
 import { throughput } from './throughput.js';
 
-export const CASES: readonly Case[] = [throughput, cost, latency, footprint, growth, outbox, postgres, peers, bar];
+export const CASES: readonly Case[] = [
+  throughput,
+  cost,
+  latency,
+  footprint,
+  growth,
+  outbox,
+  postgres,
+  prefetch,
+  peers,
+  bar,
+];

@@ -51,7 +51,7 @@ export interface Series {
   of(round: Round): number;
 }
 
-export type Unit = '/s' | 'ms' | 's' | 'µs' | 'B' | 'MB';
+export type Unit = '/s' | 'ms' | 's' | 'µs' | 'B' | 'MB' | 'tasks';
 
 export interface Figure {
   readonly figure: string;

@@ -10,6 +10,8 @@ export interface LovageOptions {
   readonly name?: string;
   /** Tasks at once in each process; null: what Lovage does untold. */
   readonly concurrency?: number | null;
+  /** Messages that each process holds. Default: what it finishes in a second. */
+  readonly prefetch?: number;
   readonly processes?: number;
   readonly ignoreResult?: boolean;
   /** Default: the ground's, which is RabbitMQ. */
@@ -17,7 +19,7 @@ export interface LovageOptions {
   readonly schema?: string;
 }
 
-/** With `--concurrency 2000` a worker takes as much from the broker as the loop written by hand does. */
+/** With `--concurrency 2000` a worker runs as many at once as the loop written by hand does, and holds 2,000 from the start. */
 export const CONCURRENCY = 2000;
 const BYTES_AT_ONCE = 64 * 2 ** 20;
 
@@ -32,7 +34,7 @@ export interface LovageSubject extends Subject {
 
 export function lovage(ground: Ground, options: LovageOptions = {}): LovageSubject {
   const { name = 'lovage', concurrency = CONCURRENCY, processes = 1, schema = 'lovage' } = options;
-  const { ignoreResult = false, broker = ground.broker } = options;
+  const { prefetch, ignoreResult = false, broker = ground.broker } = options;
   const table = `${schema}.task_results`;
   const env = { LOVAGE_BROKER: broker, LOVAGE_RESULTS: ground.results, LOVAGE_RESULTS_SCHEMA: schema };
   const caller: LovageSubject['caller'] = (mode, load) => ({
@@ -43,6 +45,7 @@ export function lovage(ground: Ground, options: LovageOptions = {}): LovageSubje
     args: [
       ...[CLI, 'worker', '-A', APP, '--queues', load.queue, ...flags],
       ...(concurrency === null ? [] : ['--concurrency', String(atOnce(concurrency, load))]),
+      ...(prefetch === undefined ? [] : ['--prefetch', String(prefetch)]),
       ...(processes === 1 ? [] : ['--processes', String(processes)]),
     ],
     env,

@@ -82,7 +82,8 @@ export class ConsumerSession {
     }
     // One begins before the last one ends: there are queues that are deleted with their last consumer.
     const begun = missing > 0 ? [this.#addShare(missing)] : [];
-    await this.#answers([...begun, ...ended.map(({ consumerTag }) => this.#channel.cancel(consumerTag))]);
+    // What is unanswered when the channel goes, amqplib rejects.
+    await Promise.allSettled([...begun, ...ended.map(({ consumerTag }) => this.#channel.cancel(consumerTag))]);
     this.#flush();
   }
 
@@ -104,7 +105,7 @@ export class ConsumerSession {
   async cancel(): Promise<void> {
     this.#isConsuming = false;
     if (!this.#isOpen) return;
-    await this.#answers(this.#shares.splice(0).map(({ consumerTag }) => this.#channel.cancel(consumerTag)));
+    await Promise.allSettled(this.#shares.splice(0).map(({ consumerTag }) => this.#channel.cancel(consumerTag)));
     this.#flush();
   }
 
@@ -140,7 +141,7 @@ export class ConsumerSession {
     const prefetch = this.#prefetch;
     const ended = this.#shares.splice(0);
     const begun = this.#addShare(prefetch);
-    await this.#answers([begun, ...ended.map(({ consumerTag }) => this.#channel.cancel(consumerTag))]);
+    await Promise.allSettled([begun, ...ended.map(({ consumerTag }) => this.#channel.cancel(consumerTag))]);
   }
 
   async #addShare(prefetch: number): Promise<void> {
@@ -159,11 +160,6 @@ export class ConsumerSession {
       this.#channel.prefetch(prefetch, false),
       this.#channel.consume(queue, receive, { consumerTag }),
     ]);
-  }
-
-  /** Resolves when the broker has answered all of them, or when the channel is gone. */
-  async #answers(requests: readonly Promise<unknown>[]): Promise<void> {
-    await Promise.race([Promise.allSettled(requests), this.closed]);
   }
 
   #send(how: Settle, deliveryTag: number, multiple: boolean): void {
