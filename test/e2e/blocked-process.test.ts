@@ -101,7 +101,7 @@ it('is killed for a task that blocks it and is to be terminated, once its grace 
 
 it('of a task that has no limit is let be, also if it is revoked and not to be terminated', async () => {
   const worker = await scene.start(1, [], { ...SOON, LOVAGE_REVOCATIONS_GRACE: '300ms' });
-  const spinning = await scene.send('spin', 30, 3_000);
+  const spinning = await scene.send('spin', 30, 2_000);
   await scene.begun('spin', 30);
   await spinning.revoke();
   await eventually(() => expect(worker.events('loop:blocked')).toHaveLength(1), { timeoutMs: 20_000 });

@@ -143,16 +143,6 @@ describe('when the supervisor is killed', () => {
     await gone(children);
     expect(children).toContain(await held.get());
   });
-
-  it('a process that is stuck in a loop is ended too', async () => {
-    const worker = await scene.start(1, ['--shutdown-timeout', '0s']);
-    const { children } = worker;
-    await scene.send('spin', 30, 60_000);
-    await scene.begun('spin', 30);
-    await scene.release(30);
-    await worker.worker.kill();
-    await gone(children, 20_000);
-  });
 });
 
 describe('a process that has had enough', () => {
@@ -207,9 +197,24 @@ describe('a process that has had enough', () => {
   });
 });
 
-describe('its health', () => {
-  it('is that of all its processes', async () => {
-    const worker = await scene.start(2, ['--health-port', '0', '--health-host', '127.0.0.1']);
+describe('what takes some seconds to be seen', () => {
+  // Side by side, each on a queue of its own.
+  it('is seen: that the supervisor of a process which is stuck in a loop is gone, and that a process does not consume', async () => {
+    await Promise.all([stuckEndsWithItsSupervisor(), healthIsThatOfAll()]);
+  });
+
+  async function stuckEndsWithItsSupervisor(): Promise<void> {
+    const worker = await scene.start(1, ['--shutdown-timeout', '0s']);
+    const { children } = worker;
+    await scene.send('spin', 30, 60_000);
+    await scene.begun('spin', 30);
+    await scene.release(30);
+    await worker.worker.kill();
+    await gone(children, 20_000);
+  }
+
+  async function healthIsThatOfAll(): Promise<void> {
+    const worker = await scene.start(2, ['-Q', 'idle', '--health-port', '0', '--health-host', '127.0.0.1']);
     const port = worker.events('health:serving')[0]?.['port'] as number;
     const ask = async (probe: string): Promise<[number, string]> => {
       const response = await fetch(`http://127.0.0.1:${port}${probe}`);
@@ -229,5 +234,5 @@ describe('its health', () => {
     await eventually(async () => expect(await ask('/readyz')).toEqual([503, '1 of 2 processes do not consume\n']));
     await eventually(async () => expect(await ask('/readyz')).toEqual([200, 'ok\n']), { timeoutMs: 20_000 });
     expect(await worker.worker.stop()).toBe(0);
-  });
+  }
 });

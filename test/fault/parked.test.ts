@@ -11,7 +11,7 @@ import { Random } from './random.js';
 const APP = path.join(__dirname, 'parked', 'app.ts');
 /** Other durations, other victims: FAULT_SEED=7 PARKED_TASKS=300 npm test -- fault/parked */
 const SEED = Number(process.env['FAULT_SEED'] ?? 1);
-const TASKS = Number(process.env['PARKED_TASKS'] ?? 60);
+const TASKS = Number(process.env['PARKED_TASKS'] ?? 48);
 /** Parked after 3 s, with a lease of 1 s. RabbitMQ itself waits longer here: that it is kept within its time is tested elsewhere. */
 const TIMEOUT_MS = 6_000;
 const CREW = 3;
@@ -59,7 +59,7 @@ describe(`workers that end while tasks of theirs are parked (seed ${SEED})`, () 
   });
 
   it('lose none, and run again only those that the dead held', async () => {
-    const ends = Array.from({ length: Math.ceil(TASKS / 25) }, (_, index) => (index % 3 === 2 ? 'stop' : 'kill'));
+    const ends = Array.from({ length: Math.ceil(TASKS / 20) }, (_, index) => (index % 3 === 2 ? 'stop' : 'kill'));
     await begin();
     for (const how of random.shuffled(ends)) {
       const victim = await holder();
