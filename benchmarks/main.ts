@@ -4,7 +4,7 @@ import path from 'node:path';
 import { CASES } from './cases/index.js';
 import { barsOf } from './report/bars.js';
 import { describeMachine } from './report/machine.js';
-import { machineLines, type Report } from './report/report.js';
+import { goalsLine, machineLines, type Report } from './report/report.js';
 import { markdownOf, tableOf } from './report/table.js';
 import type { Row } from './runner/figures.js';
 import { readOptions, type SuiteOptions, usageOf } from './runner/options.js';
@@ -60,7 +60,7 @@ async function main(options: SuiteOptions): Promise<void> {
   }
 
   function write(report: Report): void {
-    console.log(`\n${machineLines(report).join('\n')}`);
+    console.log(`\n${[...machineLines(report), ...goalsLine(report)].join('\n')}`);
     const { json, markdown, svg } = options;
     if (json !== undefined) save(json, `${JSON.stringify(report, null, 2)}\n`);
     if (markdown !== undefined) save(markdown, markdownOf(report));

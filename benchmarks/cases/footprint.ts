@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Comparison, defineCase, type Figure, reading, type Readings, type Turn } from '../runner/case.js';
 import type { Ground } from '../runner/ground.js';
@@ -81,11 +82,11 @@ function startTurn(name: string, { starts, command, clear }: StartTurn): Turn {
 
 async function untilReady({ child, log }: Service): Promise<void> {
   child.stdout?.resume();
-  const deadline = performance.now() + READY_WITHIN_MS;
+  const signal = AbortSignal.timeout(READY_WITHIN_MS);
   while (!/\bready\b/.test(log())) {
-    if (performance.now() > deadline)
-      throw new Error(`a worker was not ready after ${READY_WITHIN_MS / 1000} s:\n${log()}`);
-    await pause(2);
+    await once(child.stderr as NodeJS.ReadableStream, 'data', { signal }).catch(() => {
+      throw new Error(`expected a worker to be ready within ${READY_WITHIN_MS / 1000} s, but it said only:\n${log()}`);
+    });
   }
 }
 

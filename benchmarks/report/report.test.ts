@@ -41,6 +41,7 @@ describe('a report', () => {
   it('is a page', () => {
     expect(markdownOf(report)).toContain('| execute | ours | 90.0/s | theirs | 100/s | 0.90 |');
     expect(markdownOf(report)).toContain('skipped: Celery: not here');
+    expect(markdownOf(report)).toContain('1 of 1 goals reached');
   });
 
   it('is a plot', () => {

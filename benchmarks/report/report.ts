@@ -45,6 +45,15 @@ export function machineLines({ machine, command, rounds }: Report): readonly str
   ];
 }
 
+/** How many goals were reached; nothing where no figure has one. */
+export function goalsLine({ rows }: Report): readonly string[] {
+  const reached = rows.flatMap((row) => row.reached ?? []);
+  const unknown = rows.filter((row) => row.goal !== null && row.reached === null).length;
+  if (reached.length + unknown === 0) return [];
+  const all = `${reached.filter(Boolean).length} of ${reached.length + unknown} goals reached`;
+  return [unknown === 0 ? all : `${all}, ${unknown} not measured`];
+}
+
 function goalOf({ goal, reached }: Pick<Row, 'goal' | 'reached'>): string {
   if (goal === null) return '';
   const wanted = 'atLeast' in goal ? `≥ ${goal.atLeast}` : `≤ ${goal.atMost}`;

@@ -1,5 +1,5 @@
 import type { Row } from '../runner/figures.js';
-import { cellsOf, COLUMNS, machineLines, type Report } from './report.js';
+import { cellsOf, COLUMNS, goalsLine, machineLines, type Report } from './report.js';
 
 /** For a terminal: one block for each title. */
 export function tableOf(rows: readonly Row[]): string {
@@ -17,7 +17,7 @@ export function markdownOf(report: Report): string {
   const titles = [...new Set(report.rows.map(placeOf))];
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [
-    ...machineLines(report).map((line) => `- ${line}`),
+    ...[...machineLines(report), ...goalsLine(report)].map((line) => `- ${line}`),
     '',
     ...titles.flatMap((title) => [
       `## ${title}`,
