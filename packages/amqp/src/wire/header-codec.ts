@@ -58,7 +58,7 @@ const MAX_DEPTH = 100;
 function decodeTable(table: EncodedHeaders, depth: number): Headers {
   // A key `__proto__` has become the prototype of this one table: a reader must not find its keys.
   if (Object.getPrototypeOf(table) !== Object.prototype) Object.setPrototypeOf(table, Object.prototype);
-  for (const key of Object.keys(table)) {
+  for (const key in table) {
     const value = table[key];
     if (typeof value === 'object' && value !== null) table[key] = decodeObject(value, depth + 1);
   }

@@ -138,7 +138,8 @@ export function decodeTask(message: Message, rules: MessageRules = OWN_MESSAGE):
     expires: instant(headers['expires'], 'the expires header'),
     eta: instant(headers['eta'], 'the eta header'),
     parentId: optionalText(headers['parent_id']),
-    rootId: optionalText(headers['root_id']) ?? id,
+    // One string and not two of the same, for as long as the task is held.
+    rootId: headers['root_id'] === id ? id : (optionalText(headers['root_id']) ?? id),
     groupId: optionalText(headers['group']),
     priority: message.priority,
     shadow: optionalText(headers['shadow']),
@@ -182,8 +183,7 @@ export function taskIdOf(message: Message): string | null {
 }
 
 function checkContent(message: Message, accepted: readonly string[]): void {
-  const type = message.contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
-  if (!accepted.includes(type)) {
+  if (!accepted.includes(message.contentType) && !accepted.includes(mimeType(message.contentType))) {
     throw refuse(
       `content type ${show(message.contentType)} is not accepted (acceptContent): send ${accepted.join(' or ')}`,
     );
@@ -196,6 +196,10 @@ function checkContent(message: Message, accepted: readonly string[]): void {
   if (compression !== undefined && compression !== null) {
     throw refuse(`compression ${show(compression)} is not accepted: send the body as it is`);
   }
+}
+
+function mimeType(contentType: string): string {
+  return contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
 function bodyOf(message: Message): readonly [readonly unknown[], Readonly<Record<string, unknown>>] {

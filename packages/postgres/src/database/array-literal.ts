@@ -1,11 +1,9 @@
 /**
  * PostgreSQL's text form of an array, as a parameter. pg makes the same of an array handed to it, but replaces through every element
- * twice: over the sixteen columns of a commit that is 2.0 µs a row, against 0.7 µs here, of 8 µs in all.
+ * twice, which takes three times as long.
  */
 export function arrayLiteral(values: readonly (string | number | null)[]): string {
-  let items = '';
-  for (const value of values) items += `${items === '' ? '' : ','}${element(value)}`;
-  return `{${items}}`;
+  return `{${values.map(element).join(',')}}`;
 }
 
 function element(value: string | number | null): string | number {
