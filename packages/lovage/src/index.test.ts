@@ -14,7 +14,7 @@ test("its classes are core's own, not copies", () => {
   expect(lovage.TaskContext).toBe(core.TaskContext);
 });
 
-test('a caller does not load what logs', () => {
-  const script = `require('lovage'); console.log(Object.keys(require.cache).filter((file) => /winston/.test(file)).length)`;
+test('a caller loads neither what logs nor what revives DTOs', () => {
+  const script = `require('lovage'); console.log(Object.keys(require.cache).filter((file) => /winston|class-transformer/.test(file)).length)`;
   expect(execFileSync(process.execPath, ['-e', script], { cwd: __dirname, encoding: 'utf8' })).toBe('0\n');
 });
