@@ -35,19 +35,23 @@ export class ByteWriter {
 
   /** These throw RangeError for a number that does not fit. */
   octet(value: number): void {
-    this.#bytes.writeUInt8(value, this.#reserve(1));
+    const start = this.#reserve(1);
+    this.#bytes.writeUInt8(value, start);
   }
 
   short(value: number): void {
-    this.#bytes.writeUInt16BE(value, this.#reserve(2));
+    const start = this.#reserve(2);
+    this.#bytes.writeUInt16BE(value, start);
   }
 
   long(value: number): void {
-    this.#bytes.writeUInt32BE(value, this.#reserve(4));
+    const start = this.#reserve(4);
+    this.#bytes.writeUInt32BE(value, start);
   }
 
   longLong(value: number): void {
-    this.#bytes.writeBigInt64BE(BigInt(value), this.#reserve(8));
+    const start = this.#reserve(8);
+    this.#bytes.writeBigInt64BE(BigInt(value), start);
   }
 
   /** Writes the size of what follows the long at `start` into that long, and gives it. */
@@ -118,10 +122,12 @@ export class ByteWriter {
     if (!Number.isFinite(value)) throw new RangeError(`expected header numbers to be finite, got ${value}`);
     if (!Number.isInteger(value) || Math.abs(value) >= INT64_LIMIT) {
       this.#tag('d');
-      this.#bytes.writeDoubleBE(value, this.#reserve(8));
+      const start = this.#reserve(8);
+      this.#bytes.writeDoubleBE(value, start);
     } else if (value >= INT32_MIN && value <= INT32_MAX) {
       this.#tag('I');
-      this.#bytes.writeInt32BE(value, this.#reserve(4));
+      const start = this.#reserve(4);
+      this.#bytes.writeInt32BE(value, start);
     } else {
       this.#tag('l');
       this.longLong(value);
@@ -140,7 +146,7 @@ export class ByteWriter {
     return size;
   }
 
-  /** Makes room, and gives where it begins. */
+  /** Makes room, and gives where it begins. To be called before `#bytes` is read: growing replaces it. */
   #reserve(size: number): number {
     const start = this.#length;
     this.#length += size;
