@@ -12,6 +12,8 @@ export class TcpProxy {
   readonly #pairs = new Set<{ readonly client: Socket; readonly upstream: Socket }>();
   #holding = false;
   #stalled = false;
+  /** What is to be closed once nothing is stalled any more, as its other side was. */
+  readonly #closing: Socket[] = [];
   #latencyMs = 0;
   #rewrite: (bytes: Buffer) => Buffer = (bytes) => bytes;
   #port = 0;
@@ -51,7 +53,7 @@ export class TcpProxy {
   /** Cuts all connections. */
   cut(): void {
     this.#holding = false;
-    this.#stalled = false;
+    this.#unstall();
     for (const { client, upstream } of this.#pairs) {
       client.destroy();
       upstream.destroy();
@@ -77,14 +79,14 @@ export class TcpProxy {
     for (const { upstream } of this.#pairs) upstream.resume();
   }
 
-  /** Passes nothing on from now on, in either direction; no connection is closed. Whoever connects meanwhile waits too. */
+  /** Passes nothing on from now on, in either direction, nor that one side has closed a connection. Whoever connects meanwhile waits too. */
   stall(): void {
     this.#stalled = true;
     for (const pair of this.#pairs) pauseBoth(pair);
   }
 
   resume(): void {
-    this.#stalled = false;
+    this.#unstall();
     for (const { client, upstream } of this.#pairs) {
       client.resume();
       upstream.resume();
@@ -110,6 +112,11 @@ export class TcpProxy {
     if (this.#server.listening) await this.refuse();
   }
 
+  #unstall(): void {
+    this.#stalled = false;
+    for (const socket of this.#closing.splice(0)) socket.destroy();
+  }
+
   #pair(client: Socket): void {
     const upstream = connect(Number(this.#target.port), this.#target.hostname);
     const pair = { client, upstream };
@@ -126,7 +133,8 @@ export class TcpProxy {
       one.on('error', () => undefined);
       one.on('close', () => {
         this.#pairs.delete(pair);
-        other.destroy();
+        if (this.#stalled) this.#closing.push(other);
+        else other.destroy();
       });
     }
   }
