@@ -122,6 +122,8 @@ describe('a stop', () => {
   it('before anything is ready ends all of it', async () => {
     const worker = await scene.start(1);
     const { children } = worker;
+    // It logs that it is ready, then tells its supervisor, then runs tasks.
+    await (await scene.send('record', 31)).get({ timeout: '10s' });
     process.kill(children[0] as number, 'SIGKILL');
     await eventually(() => expect(worker.reports).toHaveLength(1));
     await eventually(() => expect(worker.children).not.toHaveLength(0));
