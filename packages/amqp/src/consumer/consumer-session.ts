@@ -80,11 +80,7 @@ export class ConsumerSession {
       ended.push(newest);
       missing += newest.prefetch;
     }
-    // One begins before the last one ends: there are queues that are deleted with their last consumer.
-    const begun = missing > 0 ? [this.#addShare(missing)] : [];
-    // What is unanswered when the channel goes, amqplib rejects.
-    await Promise.allSettled([...begun, ...ended.map(({ consumerTag }) => this.#channel.cancel(consumerTag))]);
-    this.#flush();
+    await this.#exchange(ended, missing);
   }
 
   /** Those that came to a consumer which has been ended since: they count towards no prefetch. */
@@ -104,9 +100,7 @@ export class ConsumerSession {
   /** Resolves when the broker has confirmed it and what came before has been handed over, or when the channel is gone. */
   async cancel(): Promise<void> {
     this.#isConsuming = false;
-    if (!this.#isOpen) return;
-    await Promise.allSettled(this.#shares.splice(0).map(({ consumerTag }) => this.#channel.cancel(consumerTag)));
-    this.#flush();
+    if (this.#isOpen) await this.#exchange(this.#shares.splice(0), 0);
   }
 
   /** Resolves when the broker has read all that was settled, or when the channel is gone. */
@@ -139,9 +133,16 @@ export class ConsumerSession {
 
   async #renew(): Promise<void> {
     const prefetch = this.#prefetch;
-    const ended = this.#shares.splice(0);
-    const begun = this.#addShare(prefetch);
-    await Promise.allSettled([begun, ...ended.map(({ consumerTag }) => this.#channel.cancel(consumerTag))]);
+    await this.#exchange(this.#shares.splice(0), prefetch);
+  }
+
+  /** Begins a consumer of this prefetch, unless it is 0, and ends others. Resolves when the broker has answered and what came before has been handed over, or when the channel is gone. */
+  async #exchange(ended: readonly Share[], prefetch: number): Promise<void> {
+    // One begins before the last one ends: there are queues that are deleted with their last consumer.
+    const begun = prefetch > 0 ? [this.#addShare(prefetch)] : [];
+    // What is unanswered when the channel goes, amqplib rejects.
+    await Promise.allSettled([...begun, ...ended.map(({ consumerTag }) => this.#channel.cancel(consumerTag))]);
+    this.#flush();
   }
 
   async #addShare(prefetch: number): Promise<void> {
